@@ -1,0 +1,194 @@
+"""The whole contract between the engine and its edges.
+
+A **receiver** turns bytes from a peer into `Submission`s and gives each to `Accept`; what it answers to the
+peer depends on the `Receipt` that comes back. A **sender** takes one `Dispatch` and says in one of four words
+what became of it. A **codec** knows a format: it peeks, decodes and encodes, and never does I/O.
+
+A connector cannot know what becomes of its bytes: nothing here mentions mappings, routes or storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from canonical.findings import Finding
+from canonical.phi import Phi
+from canonical.receipt import Receipt
+
+# -- in -----------------------------------------------------------------------------------------------------
+
+
+class Peek(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be known of a message without understanding it. Peeking never fails: unknown fields are empty.
+
+    `lanes` are the ordering keys, first one first: a message waits until it is the oldest of each. A key
+    names a subject (``patient:ASSIGNER|VALUE``), so it is PHI: it goes into the ledger, never into a log.
+    """
+
+    message_type: str = ""
+    """``SIU^S12``, ``ADT^A40``, ``270``; empty where it could not be told."""
+    control_id: str = ""
+    sender: str = ""
+    """``APPLICATION|FACILITY`` of the sender, for duplicate detection."""
+    lanes: tuple[str, ...] = ()
+    processing_id: str = ""
+    version: str = ""
+    charset: str = ""
+    dedup: bytes = b""
+    """Hash over sender, control id and the content without its time and control id fields (D01). Empty: this
+    message cannot be recognised when it comes again."""
+    findings: tuple[Finding, ...] = ()
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """One message as received: what the one door takes."""
+
+    channel: str
+    raw: Phi[bytes]
+    peek: Peek
+    peer: str = ""
+    """Address of the peer, or the name of the file: for the audit trail."""
+    refusal: Finding | None = None
+    """Set where this endpoint does not take such messages: it is stored all the same, as refused."""
+    parent_id: str = ""
+    """The batch or document it was cut from."""
+
+
+class Unavailable(Exception):  # noqa: N818
+    """The ledger cannot commit now. Nothing was stored: answer negatively and transiently (AR/CR, 503)."""
+
+
+#: The one door. Returns after the commit. Raises `Unavailable`, and nothing else, when it could not.
+Accept: TypeAlias = Callable[[Submission], Awaitable[Receipt]]
+#: Told what became of the acknowledgement: (receipt, delivered to the peer's socket?).
+AckReport: TypeAlias = Callable[[Receipt, str, bool], None]
+
+
+class Receiver(Protocol):
+    """A listening or polling edge."""
+
+    @property
+    def resources(self) -> Sequence[str]:
+        """What it holds exclusively: ``tcp:127.0.0.1:2575``, ``dir:/in``. Two channels may not share one."""
+
+    async def start(self) -> None:
+        """Acquire the resources and begin. Raises OSError (port in use, no such folder) before any effect."""
+
+    async def stop(self, grace: float) -> None:
+        """Stop taking new input, finish what has begun within `grace` seconds, release the resources."""
+
+
+# -- out ----------------------------------------------------------------------------------------------------
+
+
+class Dispatch(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt to deliver. A repeated attempt carries the same `identity` and the same bytes."""
+
+    identity: str
+    """Stable id of the delivery: MSH-10, Idempotency-Key (invariant 8)."""
+    body: Phi[bytes]
+    content_type: str
+    attributes: Mapping[str, str] = {}
+    """What the format adds for the transport: ``url.search`` for a conditional update, and the like."""
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """The peer has it and said so."""
+
+    code: str = ""
+    """AA, CA, 201 …"""
+    reference: str = ""
+    """The peer's own name for it (Location header, MSA-3 …); may be PHI."""
+    response: Phi[bytes] | None = None
+    """The whole answer where it is worth keeping (it becomes a message of its own through the one door)."""
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """The peer refused, and will refuse again: a person must fix data, code tables or configuration."""
+
+    code: str
+    finding: Finding
+    channel_wide: bool = False
+    """True where every message would be refused (AR 200 to 203, 401): stop the destination, call somebody."""
+    response: Phi[bytes] | None = None
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """It certainly had no effect (or the peer says: try again); the same attempt may succeed later."""
+
+    code: str
+    finding: Finding
+    after: float | None = None
+    """Seconds the peer asked us to wait (Retry-After)."""
+    free: bool = False
+    """True where the attempt does not count against the budget (429, the peer is away)."""
+    response: Phi[bytes] | None = None
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """Bytes left, no answer came: it may or may not have had its effect (invariant 6)."""
+
+    finding: Finding
+    code: str = ""
+
+
+Outcome: TypeAlias = Delivered | Rejected | Retry | Unknown
+
+
+class Sender(Protocol):
+    """An edge that delivers. Connects and reconnects by itself; never raises for the peer's faults."""
+
+    async def start(self) -> None:
+        """Prepare. Does not need the peer to be there."""
+
+    async def send(self, dispatch: Dispatch) -> Outcome:
+        """Deliver once. May be called concurrently up to the connector's ``max_sessions``."""
+
+    async def stop(self, grace: float) -> None:
+        """Finish or abandon what is under way within `grace` seconds and close."""
+
+
+# -- format -------------------------------------------------------------------------------------------------
+
+W = TypeVar("W")
+
+
+class Codec(Protocol[W]):
+    """Reads and writes one format, losslessly: ``encode(decode(raw)) == raw`` for well-formed input."""
+
+    content_type: str
+
+    def peek(self, raw: bytes) -> Peek:
+        """Never raises, whatever the bytes."""
+
+    def decode(self, raw: bytes, charset: str = "") -> W:
+        """Raises `canonical.findings.Rejection` with located findings where there is no message at all."""
+
+    def encode(self, wire: W) -> bytes:
+        """The bytes of a wire value."""
+
+
+# -- one spec a connector -----------------------------------------------------------------------------------
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class ConnectorSpec(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
+    """Names a connector and its settings; config validation, JSON Schema and docs all come from it.
+
+    `settings` is a msgspec struct whose fields carry ``Annotated[T, msgspec.Meta(description=…, ge=…)]``;
+    names carry units (``timeout_s``, ``max_bytes``); there are no nulls and no sentinel values.
+    """
+
+    name: str
+    """As written in the configuration: ``mllp``, ``fhir``, ``http``, ``file``."""
+    direction: str
+    """``in`` or ``out``"""
+    summary: str
+    settings: type[S]
+    build: Callable[..., Any]
+    """``in``: ``build(name, settings, accept, ack_report) -> Receiver``;
+    ``out``: ``build(name, settings) -> Sender``."""
