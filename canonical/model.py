@@ -13,6 +13,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NewType, TypeAlias, TypeVar
 
+import msgspec
+
 from canonical.phi import Value
 from canonical.presence import ABSENT, Tri
 
@@ -150,7 +152,7 @@ class PatientLink(Value, frozen=True, kw_only=True):
 class Entity(Value, frozen=True, kw_only=True, tag_field="entity"):
     """Base of what an event can be about. The JSON form carries the type in ``entity``."""
 
-    extensions: dict[str, str | None] = {}
+    extensions: dict[str, str | None] = msgspec.field(default_factory=dict)
     """What the model has no field for, by source path (``ZAP-2``): nothing is lost silently."""
 
 
