@@ -1,0 +1,211 @@
+"""The ledger: the queue and the truth. The only room that speaks SQL.
+
+Three twins fulfil this contract and pass one test suite: `store.memory`, and `store.sql` on SQLite and on
+PostgreSQL. Every write is one of a few kinds of operation; a single writer commits whatever has gathered in
+one transaction (group commit), so the price of a commit is shared by all connections and all stages.
+
+A method that writes returns after the commit that made it durable, and not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import Protocol
+
+from canonical.event import Event
+from canonical.receipt import Receipt
+from store.records import (
+    AckOutcome,
+    Attempt,
+    AuditEntry,
+    Decision,
+    Delivery,
+    DeliveryState,
+    Fence,
+    Lease,
+    Message,
+    MessageState,
+    NewMessage,
+    Processed,
+    Settlement,
+    State,
+)
+
+
+class LedgerUnavailable(Exception):  # noqa: N818
+    """The database is away or refuses to commit. Nothing of the operation was stored."""
+
+
+class LeaseLost(Exception):  # noqa: N818
+    """The partition has a new owner; the operation was not carried out. Stop working on the partition."""
+
+
+class Intake(Protocol):
+    """What the one door needs."""
+
+    async def append(self, message: NewMessage) -> Receipt:
+        """Commit a message; duplicates (same channel and `dedup`) get the first receipt again.
+
+        Raises:
+            LedgerUnavailable: it is not stored.
+        """
+
+    def note_ack(self, message_id: str, code: str, outcome: AckOutcome) -> None:
+        """Remember what became of the acknowledgement. Not awaited: it travels with a later commit."""
+
+
+class Work(Protocol):
+    """What the worker of a partition needs. `lease` guards every write."""
+
+    async def acquire(self, partition: int, owner: str, now: int, ttl_s: float) -> Lease | None:
+        """Take the lease if it is free, expired or ours already (epoch + 1 unless ours); None otherwise."""
+
+    async def renew(self, lease: Lease, now: int, ttl_s: float) -> Lease:
+        """Prolong. Raises LeaseLost."""
+
+    async def release(self, lease: Lease) -> None:
+        """Give up at once; a lost lease is no error."""
+
+    async def received(self, partition: int, after_seq: int, limit: int) -> Sequence[Message]:
+        """Messages in state RECEIVED of a partition with ``seq > after_seq``, oldest first."""
+
+    async def parked_lanes(self, partition: int) -> Mapping[str, int]:
+        """Lanes with a parked message, and the seq of the oldest: later messages of the lane are held."""
+
+    async def fences(self, partition: int) -> Sequence[Fence]:
+        """Unprocessed messages of other partitions that stand in lanes of this one."""
+
+    async def clear_before(self, lanes: Collection[str], seq: int) -> bool:
+        """True where no unprocessed (received or parked) message older than `seq` stands in a lane."""
+
+    async def states(self, subject_keys: Collection[str]) -> Mapping[str, State]:
+        """Present state of subjects; unknown ones are missing."""
+
+    async def aliases(self, subject_keys: Collection[str]) -> Mapping[str, str]:
+        """Survivors of merged subjects; those not merged are missing. Chains are followed to the end."""
+
+    async def history(self, subject_key: str) -> Sequence[Event]:
+        """All events of a subject in version order."""
+
+    async def commit(self, lease: Lease, processed: Sequence[Processed]) -> None:
+        """Store what messages set in motion, each whole or not at all. Raises LeaseLost, LedgerUnavailable."""
+
+    async def open_deliveries(self, partition: int) -> Sequence[Delivery]:
+        """Everything PENDING, INFLIGHT or PARKED of a partition, in (message_seq, id) order."""
+
+    async def events(self, event_ids: Collection[str]) -> Mapping[str, Event]:
+        """Events by id."""
+
+    async def inflight(self, lease: Lease, delivery_ids: Sequence[str], at: int) -> None:
+        """Mark as in flight: called, and committed, before the first byte leaves."""
+
+    async def settle(self, lease: Lease, settlements: Sequence[Settlement]) -> None:
+        """Store what attempts came to."""
+
+    async def unpublished(self, limit: int) -> Sequence[Event]:
+        """Outbox: events that the broker has not confirmed yet, oldest first."""
+
+    async def published(self, event_ids: Sequence[str]) -> None:
+        """The broker has confirmed them."""
+
+
+class MessageQuery(Protocol):
+    """Filter of a list of messages; every field may be None/empty for *any*."""
+
+    channel: str
+    state: MessageState | None
+    message_type: str
+    control_id: str
+    reason: str
+    destination: str
+    since: int
+    until: int
+    before_seq: int
+    limit: int
+
+
+class Desk(Protocol):
+    """What people need: look, understand, decide. Every decision is audited in the same transaction."""
+
+    async def find(self, query: MessageQuery) -> Sequence[Message]:
+        """Newest first."""
+
+    async def message(self, id_or_control_id: str) -> Message | None:
+        """By id, by unique prefix of an id, or the newest with that control id."""
+
+    async def raw_bytes(self, message_id: str) -> bytes | None:
+        """The immutable raw content."""
+
+    async def deliveries(self, message_seqs: Collection[int]) -> Sequence[Delivery]:
+        """Deliveries of messages, in order."""
+
+    async def find_deliveries(self, *, destination: str = "", state: DeliveryState | None = None,
+                              reason: str = "", limit: int = 1000) -> Sequence[Delivery]:
+        """Deliveries by destination, state and reason, oldest first."""
+
+    async def attempts(self, delivery_ids: Collection[str]) -> Sequence[Attempt]:
+        """Attempts in order."""
+
+    async def events_of(self, message_ids: Collection[str]) -> Sequence[Event]:
+        """Events that messages became."""
+
+    async def decisions(self, event_ids: Collection[str]) -> Sequence[Decision]:
+        """What rules and scorers said."""
+
+    async def state_of(self, subject_key: str) -> State | None:
+        """Present state of a subject."""
+
+    async def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """``{"messages": {state: n}, "deliveries": {"DESTINATION/STATE": n}, "outbox": {"unpublished": n}}``"""
+
+    async def parked(self) -> Sequence[tuple[str, str, str, int, int, int]]:
+        """Clusters of what waits for people: (what, channel or destination, reason, count, oldest, newest)."""
+
+    async def requeue_messages(self, message_ids: Sequence[str], audit: AuditEntry) -> int:
+        """PARKED -> RECEIVED. Returns how many were parked."""
+
+    async def discard_messages(self, message_ids: Sequence[str], audit: AuditEntry) -> int:
+        """PARKED -> DISCARDED; the lane flows again."""
+
+    async def requeue_deliveries(self, delivery_ids: Sequence[str], due_at: int, audit: AuditEntry) -> int:
+        """PARKED -> PENDING with a fresh budget of attempts."""
+
+    async def settle_deliveries(self, delivery_ids: Sequence[str], state: DeliveryState, reason: str,
+                                audit: AuditEntry) -> int:
+        """PARKED or PENDING -> SKIPPED or SUPERSEDED; DELIVERED where a person knows the peer has it."""
+
+    async def add_deliveries(self, deliveries: Sequence[Delivery], audit: AuditEntry) -> int:
+        """Replay of delivered work: new deliveries of old events (ids end in ``#N``)."""
+
+    async def audit(self, entry: AuditEntry) -> None:
+        """Append to the audit trail."""
+
+    def audit_trail(self, after: int = 0) -> AsyncIterator[tuple[int, AuditEntry, bytes]]:
+        """(number, entry, hash) in order."""
+
+    async def verify_audit(self) -> tuple[int, int | None]:
+        """(entries read, number of the first that does not fit its chain or None)."""
+
+
+class Keeper(Protocol):
+    """What the house itself needs: start, stop, tidy up, remember revisions."""
+
+    async def start(self) -> None:
+        """Open, migrate to the newest schema. Raises LedgerUnavailable with a clear reason."""
+
+    async def stop(self) -> None:
+        """Commit what has gathered, then close."""
+
+    async def keep_revision(self, digest: str, files: Mapping[str, bytes]) -> None:
+        """Store the content of mapping and configuration files under their hash; again is no effect."""
+
+    async def revision(self, digest: str) -> Mapping[str, bytes] | None:
+        """Files of a revision."""
+
+    async def purge(self, before: int, limit: int) -> int:
+        """Delete finished messages received before `before` with all that hangs on them; never unfinished
+        work, never the audit trail, never the events of a subject that is still open. Returns how many."""
+
+
+class Ledger(Intake, Work, Desk, Keeper, Protocol):
+    """All of it. Callers take the part they need."""

@@ -1,0 +1,240 @@
+"""What the ledger keeps, as plain records.
+
+Times are microseconds since the epoch, UTC (SQLite loses zones; integers lose nothing). Bodies that may hold
+PHI are boxed in `Phi`. A record is what a row means, not how it is laid out.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from canonical.event import Event
+from canonical.findings import Finding
+from canonical.model import AnyEntity
+from canonical.phi import Phi
+
+
+class MessageState(StrEnum):
+    """What has become of a message on our side of the engine (its deliveries have states of their own)."""
+
+    RECEIVED = "received"
+    """Committed, to be processed. Behind a parked message of the same lane it is shown as *held*."""
+    PARKED = "parked"
+    """Cannot be processed; a person must act. Its lane waits."""
+    PROCESSED = "processed"
+    """Event, decisions and deliveries are in the ledger."""
+    FILTERED = "filtered"
+    """No route wants it. Accepted responsibility, nothing to do (A08)."""
+    REFUSED = "refused"
+    """Stored for the record; its sender was told no."""
+    DISCARDED = "discarded"
+    """A person decided to skip it, with a reason."""
+
+
+class AckOutcome(StrEnum):
+    """Whether the sender got its acknowledgement: independent of what became of the message."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    """The socket was gone. Not a failure of the message: a resend gets the same acknowledgement."""
+    NOT_OWED = "not-owed"
+
+
+class DeliveryState(StrEnum):
+    """What has become of one delivery."""
+
+    PENDING = "pending"
+    """Due at `due_at`, in the order of its lane."""
+    INFLIGHT = "inflight"
+    """From the commit before the bytes touch the socket until its settlement."""
+    DELIVERED = "delivered"
+    PARKED = "parked"
+    """Refused, unknown or out of attempts: a person must act. Its lane at this destination waits."""
+    SUPERSEDED = "superseded"
+    """A newer state of its subject is there already."""
+    SKIPPED = "skipped"
+    """A person decided, with a reason."""
+
+    @property
+    def open(self) -> bool:
+        """True while it stands before others of its lane."""
+        return self in _OPEN
+
+
+_OPEN = frozenset({DeliveryState.PENDING, DeliveryState.INFLIGHT, DeliveryState.PARKED})
+
+
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message on its way into the ledger."""
+
+    id: str
+    channel: str
+    raw: Phi[bytes]
+    received_at: int
+    control_id: str = ""
+    message_type: str = ""
+    sender: str = ""
+    lanes: tuple[str, ...] = ()
+    """Ordering keys; the first one is its lane, the others are fences. Never empty once stored."""
+    charset: str = ""
+    dedup: bytes = b""
+    peer: str = ""
+    parent_id: str = ""
+    replay_of: str = ""
+    state: MessageState = MessageState.RECEIVED
+    findings: tuple[Finding, ...] = ()
+    ack_outcome: AckOutcome = AckOutcome.PENDING
+
+
+class Message(NewMessage, frozen=True, kw_only=True):
+    """A stored message. `seq` is its place in the order of acceptance."""
+
+    seq: int
+    partition: int
+    since: int
+    """When it got into its state."""
+    reason: str = ""
+    """Finding code of the state, where one applies."""
+    ack_code: str = ""
+    revision: str = ""
+
+
+class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
+    """A planned delivery, born in the transaction that stores its event."""
+
+    id: str
+    """``EVENT_ID>DESTINATION``: deterministic, so that the same plan twice is one delivery (D06)."""
+    message_seq: int
+    event_id: str
+    destination: str
+    lane: str
+    partition: int
+    due_at: int
+    state: DeliveryState = DeliveryState.PENDING
+    reason: str = ""
+    priority: int = 0
+
+
+class Delivery(NewDelivery, frozen=True, kw_only=True):
+    """A stored delivery."""
+
+    attempts: int = 0
+    since: int = 0
+    code: str = ""
+    """The peer's last word: AA, 201, AE …"""
+    findings: tuple[Finding, ...] = ()
+
+
+class AttemptOutcome(StrEnum):
+    """The four words of a sender, and what recovery adds."""
+
+    DELIVERED = "delivered"
+    REJECTED = "rejected"
+    RETRY = "retry"
+    UNKNOWN = "unknown"
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt that is worth a row: every one that did not deliver, and the one that did after others."""
+
+    delivery_id: str
+    number: int
+    started_at: int
+    ended_at: int
+    outcome: AttemptOutcome
+    code: str = ""
+    finding: Finding | None = None
+    response: Phi[bytes] | None = None
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """What one attempt did to a delivery."""
+
+    delivery_id: str
+    state: DeliveryState
+    attempts: int
+    at: int
+    due_at: int = 0
+    code: str = ""
+    reason: str = ""
+    findings: tuple[Finding, ...] = ()
+    attempt: Attempt | None = None
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule or a scorer said about an event, with everything needed to say it again."""
+
+    id: str
+    event_id: str
+    kind: str
+    """triage, score, route"""
+    body: dict[str, Any]
+    """Rule ids with revision, scorer name and version, answer, threshold, outcome. Names and codes, no PHI."""
+    at: int
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """The present state of one subject: the fold of its events (see `canonical.history`)."""
+
+    subject_key: str
+    version: str
+    """Sort key of the newest event folded in (`canonical.event.Version.at`/`tie`)."""
+    event_id: str
+    entity: AnyEntity
+    patient_key: str = ""
+
+
+class Processed(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that one message sets in motion: stored in one transaction (step 5 of its life)."""
+
+    message_seq: int
+    message_id: str
+    state: MessageState
+    at: int
+    reason: str = ""
+    findings: tuple[Finding, ...] = ()
+    revision: str = ""
+    events: tuple[Event, ...] = ()
+    states: tuple[State, ...] = ()
+    deliveries: tuple[NewDelivery, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    aliases: tuple[tuple[str, str], ...] = ()
+    """(old subject key, surviving subject key), from merges; a pair (key, key) undoes one."""
+    superseded: tuple[str, ...] = ()
+    """Ids of pending deliveries that newer state makes pointless."""
+    fences: bool = False
+    """True for a message with more than one lane: its fences are lifted in the same transaction."""
+
+
+class Fence(msgspec.Struct, frozen=True):
+    """A message of another partition that stands in a lane of this one until it is processed."""
+
+    lane: str
+    message_seq: int
+    home: int
+    """The partition that processes it."""
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to process one partition. Every mutation of dispatch takes one and fails without it."""
+
+    partition: int
+    owner: str
+    epoch: int
+    expires_at: int
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Who did what to what, when and why. Chained by hash: see `store.audit`."""
+
+    at: int
+    actor: str
+    action: str
+    """``message.viewed``, ``delivery.replayed``, ``delivery.skipped``, ``config.applied`` …"""
+    subject: str
+    reason: str = ""
+    detail: dict[str, Any] = msgspec.field(default_factory=dict)
