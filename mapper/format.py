@@ -1,0 +1,119 @@
+"""What the mapping language needs to know of a wire format: paths, types, nodes. Nothing else.
+
+A format adapter (``connectors/hl7v2/format.py``, ``connectors/json_format.py``) satisfies these protocols
+structurally; the mapper never imports one. An adapter resolves a path once, when a table is compiled; the
+functions it hands out then run for every message, so they do no parsing and no look-ups by name.
+
+Vocabulary:
+
+* *node*: a place in a wire value that paths start from (a message, a group, a segment, a JSON object, the
+  components of a field). Opaque to the mapper.
+* *raw*: what a path yields before a codec reads it: text in HL7, any JSON scalar in JSON, or the raw form of
+  a composite, which `Format.open` turns into a node.
+* *at*: the concrete place of a raw, for people: ``RESOURCES/SERVICE(2)/AIS-3``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+Node: TypeAlias = Any
+Raw: TypeAlias = Any
+Wire: TypeAlias = Any
+
+
+class PathError(Exception):
+    """A path that the grammar or the dictionary refuses.
+
+    `column` counts characters from the start of the path (0-based); `hint` says what would be right.
+    """
+
+    def __init__(self, message: str, *, column: int = 0, hint: str = "") -> None:
+        super().__init__(message)
+        self.column = column
+        self.hint = hint
+
+
+class Path(Protocol):
+    """One resolved path."""
+
+    text: str
+    """As written."""
+    wire_type: str
+    """Type of what is there: ``TS``, ``CX``, ``string``, ``Identifier``. Empty for a container."""
+    kind: str
+    """``leaf`` (a codec reads it), ``composite`` (a type table may read it) or ``container`` (rows under
+    ``each`` start from it)."""
+    repeats: bool
+    """True where the path says ``(*)``."""
+
+    first: Callable[[Node], Raw]
+    """The first raw (or node, for a container); `Format.absent` where there is none."""
+    every: Callable[[Node], Sequence[Raw]]
+    """All of them in order. Positions that hold nothing are left out."""
+    put: Callable[[Node, Raw], None]
+    """Write into a draft. Parents that do not exist are made."""
+    add: Callable[[Node, Raw], None]
+    """Append a repetition of the last ``(*)`` to a draft and write into it."""
+    child: Callable[[Node], Node]
+    """Append an empty repetition of a container to a draft and return it."""
+
+    def located(self, node: Node, at: str) -> list[tuple[Raw, str]]:
+        """Like `every`, each with its concrete place; `at` is the place of `node`. Slow: for tracing."""
+
+    def inside(self) -> Shape:
+        """Where paths under this container or composite are resolved."""
+
+
+class Shape(Protocol):
+    """A place in the dictionary."""
+
+    def path(self, text: str) -> Path:
+        """Resolve a path written relative to this place.
+
+        Raises:
+            PathError: grammar or dictionary refuse it.
+        """
+
+
+class Format(Protocol):
+    """One family of formats: the part of ``format:`` before the slash."""
+
+    family: str
+    absent: Raw
+    """What a path yields where nothing is there (compared with ``==``)."""
+    clear: Raw
+    """What stands for *remove the value* (compared with ``==``)."""
+    header: Mapping[str, Any]
+    """Header cells every table of this family has unless it says otherwise (``trigger``, ``version`` …)."""
+    can_clear: bool
+    """False where the format has no way to say *remove* but leaving out (FHIR): CLEAR is then not written."""
+
+    def message(self, name: str, declared: Mapping[str, Mapping[str, str]]) -> Shape:
+        """The dictionary of one message structure or resource; `declared` is the table's ``segments:`` or
+        ``types:`` cell. Raises PathError for an unknown name."""
+
+    def datatype(self, wire_type: str) -> Shape:
+        """The dictionary of one data type, for type tables. Raises PathError for an unknown name."""
+
+    def open(self, raw: Raw) -> Node:
+        """The node of a composite's raw."""
+
+    def new(self) -> Node:
+        """A draft for a composite."""
+
+    def close(self, node: Node) -> Raw:
+        """The raw of a drafted composite; `absent` where nothing was put into it."""
+
+    def root(self, wire: Wire) -> Node:
+        """The node table paths start from. Raises canonical.findings.Rejection where there is no message."""
+
+    def draft(self, name: str) -> Node:
+        """An empty message of structure `name`."""
+
+    def finish(self, node: Node, set_ids: Sequence[str]) -> Wire:
+        """The wire value of a drafted message; fields named in `set_ids` are numbered by counting."""
+
+    def leaves(self, wire: Wire) -> list[str]:
+        """The place of every leaf that holds something and is not part of the envelope, in order."""
