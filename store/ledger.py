@@ -24,7 +24,8 @@ from store.records import (
     Fence,
     Lease,
     Message,
-    MessageState,
+    MessageQuery,
+    NewDelivery,
     NewMessage,
     Processed,
     Settlement,
@@ -44,7 +45,9 @@ class Intake(Protocol):
     """What the one door needs."""
 
     async def append(self, message: NewMessage) -> Receipt:
-        """Commit a message; duplicates (same channel and `dedup`) get the first receipt again.
+        """Commit a message; duplicates (same channel and `dedup`, or same id) get the first receipt again.
+
+        The verdict of a message stored as REFUSED, and of each of its duplicates, is REFUSED with its finding.
 
         Raises:
             LedgerUnavailable: it is not stored.
@@ -67,7 +70,12 @@ class Work(Protocol):
         """Give up at once; a lost lease is no error."""
 
     async def received(self, partition: int, after_seq: int, limit: int) -> Sequence[Message]:
-        """Messages in state RECEIVED of a partition with ``seq > after_seq``, oldest first."""
+        """Messages in state RECEIVED of a partition with ``seq > after_seq``, oldest first.
+
+        `after_seq` only saves reading again what the caller holds in memory. It is no cursor: where several
+        processes accept messages, a lower seq can become visible after a higher one, and a requeued message
+        keeps its seq. Whoever remembers a seq must read from 0 again every now and then.
+        """
 
     async def parked_lanes(self, partition: int) -> Mapping[str, int]:
         """Lanes with a parked message, and the seq of the oldest: later messages of the lane are held."""
@@ -88,7 +96,10 @@ class Work(Protocol):
         """All events of a subject in version order."""
 
     async def commit(self, lease: Lease, processed: Sequence[Processed]) -> None:
-        """Store what messages set in motion, each whole or not at all. Raises LeaseLost, LedgerUnavailable."""
+        """Store what messages set in motion, each whole or not at all. Raises LeaseLost, LedgerUnavailable.
+
+        A message that is no longer RECEIVED is left as it is, so a second commit of the same has no effect.
+        """
 
     async def open_deliveries(self, partition: int) -> Sequence[Delivery]:
         """Everything PENDING, INFLIGHT or PARKED of a partition, in (message_seq, id) order."""
@@ -96,32 +107,22 @@ class Work(Protocol):
     async def events(self, event_ids: Collection[str]) -> Mapping[str, Event]:
         """Events by id."""
 
-    async def inflight(self, lease: Lease, delivery_ids: Sequence[str], at: int) -> None:
-        """Mark as in flight: called, and committed, before the first byte leaves."""
+    async def inflight(self, lease: Lease, delivery_ids: Sequence[str], at: int) -> Collection[str]:
+        """Mark as in flight: called, and committed, before the first byte leaves.
+
+        Returns:
+            The ids that are in flight now. One that is missing was not PENDING any more (a person skipped it
+            meanwhile): it must not be sent.
+        """
 
     async def settle(self, lease: Lease, settlements: Sequence[Settlement]) -> None:
-        """Store what attempts came to."""
+        """Store what attempts came to. A delivery that is no longer open is left as it is."""
 
     async def unpublished(self, limit: int) -> Sequence[Event]:
         """Outbox: events that the broker has not confirmed yet, oldest first."""
 
     async def published(self, event_ids: Sequence[str]) -> None:
         """The broker has confirmed them."""
-
-
-class MessageQuery(Protocol):
-    """Filter of a list of messages; every field may be None/empty for *any*."""
-
-    channel: str
-    state: MessageState | None
-    message_type: str
-    control_id: str
-    reason: str
-    destination: str
-    since: int
-    until: int
-    before_seq: int
-    limit: int
 
 
 class Desk(Protocol):
@@ -174,7 +175,7 @@ class Desk(Protocol):
                                 audit: AuditEntry) -> int:
         """PARKED or PENDING -> SKIPPED or SUPERSEDED; DELIVERED where a person knows the peer has it."""
 
-    async def add_deliveries(self, deliveries: Sequence[Delivery], audit: AuditEntry) -> int:
+    async def add_deliveries(self, deliveries: Sequence[NewDelivery], audit: AuditEntry) -> int:
         """Replay of delivered work: new deliveries of old events (ids end in ``#N``)."""
 
     async def audit(self, entry: AuditEntry) -> None:

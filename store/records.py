@@ -103,6 +103,25 @@ class Message(NewMessage, frozen=True, kw_only=True):
     revision: str = ""
 
 
+class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Filter of a list of messages; what is empty, zero or None means *any*."""
+
+    channel: str = ""
+    state: MessageState | None = None
+    message_type: str = ""
+    control_id: str = ""
+    reason: str = ""
+    destination: str = ""
+    """Messages with a delivery to it."""
+    since: int = 0
+    """Received at or after."""
+    until: int = 0
+    """Received before."""
+    before_seq: int = 0
+    """Older in the order of acceptance: for the next page."""
+    limit: int = 100
+
+
 class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """A planned delivery, born in the transaction that stores its event."""
 

@@ -1,0 +1,42 @@
+"""Small rules that every kind of ledger follows in the same way."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from canonical.receipt import Receipt, ReceiptMint, Verdict
+from store.partition import partition_of
+from store.records import DeliveryState, Message, MessageState, NewMessage
+
+#: What a person may make of a delivery that waits.
+DECIDED: Final = frozenset({DeliveryState.SKIPPED, DeliveryState.SUPERSEDED, DeliveryState.DELIVERED})
+
+
+def stored(message: NewMessage, seq: int, partitions: int) -> Message:
+    """The message as the ledger keeps it: with its place, its partition and at least one lane.
+
+    A message without a key has a lane of its own: it waits for nobody and nobody waits for it.
+    """
+    lanes = tuple(dict.fromkeys(message.lanes)) or (message.id,)
+    return Message(
+        id=message.id, channel=message.channel, raw=message.raw, received_at=message.received_at,
+        control_id=message.control_id, message_type=message.message_type, sender=message.sender, lanes=lanes,
+        charset=message.charset, dedup=message.dedup, peer=message.peer, parent_id=message.parent_id,
+        replay_of=message.replay_of, state=message.state, findings=message.findings,
+        ack_outcome=message.ack_outcome, seq=seq, partition=partition_of(lanes[0], partitions),
+        since=message.received_at, reason=_reason(message))
+
+
+def _reason(message: NewMessage) -> str:
+    """Why a message is born parked or refused: the code of its first finding."""
+    if message.state in {MessageState.PARKED, MessageState.REFUSED} and message.findings:
+        return message.findings[0].code
+    return ""
+
+
+def receipt_for(mint: ReceiptMint, first: Message, verdict: Verdict) -> Receipt:
+    """The receipt of a stored message; a refused one is refused each time it comes."""
+    if first.state is MessageState.REFUSED:
+        finding = first.findings[0] if first.findings else None
+        return mint.issue(first.id, first.control_id, first.received_at, Verdict.REFUSED, finding)
+    return mint.issue(first.id, first.control_id, first.received_at, verdict)
