@@ -336,6 +336,8 @@ class Appointment(Entity, frozen=True, kw_only=True):
     comments: Many[str] = ()
     update_mode: Tri[bool] = ABSENT
     """True where resources carry action codes (M01): those not listed stay. Otherwise the list is complete."""
+    inferred: Tri[bool] = ABSENT
+    """True in a state whose booking was never seen: made from a later message (D05). Never part of an event."""
 
 
 # -- schedule, people, places -------------------------------------------------------------------------------

@@ -1,0 +1,373 @@
+"""State is the fold of history: what is true now, from everything that was said.
+
+Events are ordered by `sort_key`, which is total, and folded in that order, each exactly once. So the result
+does not depend on the order in which messages arrived, nor on how often (D07). In order, `apply` adds one
+event to a state; an event that is older than the state needs the whole history and `fold`.
+
+The rules of scheduling live here and nowhere else: the status rules of the SIU event map (spec 3.12), the
+rule that no late message undoes a terminal state (D04), creation from content for an unknown appointment
+(D05), and snapshot against update mode of resources (M01 to M05).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from canonical.event import Event
+from canonical.findings import Finding, Severity, declare, finding
+from canonical.model import (
+    Action,
+    Address,
+    AnyEntity,
+    Appointment,
+    AppointmentStatus,
+    Contact,
+    Identifier,
+    Location,
+    Participant,
+    Patient,
+    PatientLink,
+    Place,
+    Practitioner,
+    Service,
+    Slot,
+    Visit,
+)
+from canonical.presence import ABSENT, CLEAR
+
+V = TypeVar("V", bound=msgspec.Struct)
+R = TypeVar("R", Participant, Service)
+Status = AppointmentStatus
+
+UNKNOWN_RESOURCE: Final = declare(
+    "history.unknown_resource", Severity.WARNING, "An update names a resource the appointment does not have.",
+    "Look whether an earlier message of this appointment is missing (M02).")
+MIXED_ACTIONS: Final = declare(
+    "history.mixed_actions", Severity.WARNING, "Some resources carry an action code and others do not.",
+    "Agree with the sender on one mode; resources without a code were taken as updates (M05).")
+INFERRED: Final = declare(
+    "history.inferred", Severity.WARNING, "The appointment was not known; it was created from this message.",
+    "Normal after a first connection; otherwise look for the missing booking (D05).")
+
+#: Events that say a booking came into being.
+_CREATING: Final = frozenset({"appointment.booked", "appointment.held", "appointment.snapshot"})
+#: The only events that may take an appointment out of a terminal state, and only to *booked* (D04).
+_REBOOKING: Final = frozenset({"appointment.booked", "appointment.rescheduled", "appointment.modified"})
+#: Events whose type alone decides the status, whatever SCH-25 says (spec 3.12).
+_FORCED: Final = {
+    "appointment.cancelled": Status.CANCELLED,
+    "appointment.deleted": Status.ENTERED_IN_ERROR,
+    "appointment.noshow": Status.NOSHOW,
+    "appointment.fulfilled": Status.FULFILLED,
+}
+#: Events with a status of their own where the message states none.
+_DEFAULT: Final = {
+    "appointment.rescheduled": Status.BOOKED,
+    "appointment.held": Status.PENDING,
+    "appointment.arrived": Status.ARRIVED,
+    "appointment.checkedin": Status.CHECKED_IN,
+}
+_NOT_YET_BOOKED: Final = frozenset({Status.PROPOSED, Status.PENDING, Status.WAITLIST})
+_RESOURCE_PREFIX: Final = "appointment.resource."
+#: What S18 to S22 do to a resource that carries no action code.
+_RESOURCE_ACTION: Final = {
+    "added": Action.ADD, "modified": Action.UPDATE, "cancelled": Action.DELETE,
+    "discontinued": Action.DELETE, "deleted": Action.DELETE,
+}
+
+
+def sort_key(event: Event) -> str:
+    """The place of an event in the history of its subject: sortable text, total, the same on every replay."""
+    return f"{event.version.at} {event.version.tie} {event.id}"
+
+
+def fold(events: Iterable[Event], findings: list[Finding] | None = None) -> AnyEntity | None:
+    """The state that a set of events adds up to; None for no events. Order and duplicates do not matter."""
+    state: AnyEntity | None = None
+    for event in sorted({event.id: event for event in events}.values(), key=sort_key):
+        state = apply(state, event, findings)
+    return state
+
+
+def apply(state: AnyEntity | None, event: Event, findings: list[Finding] | None = None) -> AnyEntity:
+    """The state after one more event, which must be newer than all that the state is made of.
+
+    Args:
+        state: the fold of all older events; None where there are none.
+        event: the next one, by `sort_key`.
+        findings: receives what is worth knowing about this step.
+
+    Raises:
+        TypeError: the event is about another type of entity than the state.
+    """
+    entity = event.entity
+    if isinstance(entity, Appointment):
+        if state is not None and not isinstance(state, Appointment):
+            raise TypeError("an appointment event for a subject that is no appointment")
+        return _appointment(state, entity, event, [] if findings is None else findings)
+    if state is None:
+        return _changed(entity, links=_unlinked(entity)) if isinstance(entity, Patient) else entity
+    if type(state) is not type(entity):
+        raise TypeError("an event about another type of entity than the state of its subject")
+    if isinstance(entity, Patient) and isinstance(state, Patient):
+        return _patient(state, entity, event)
+    return _patched(state, entity)
+
+
+# -- patches ------------------------------------------------------------------------------------------------
+
+
+def _patched(old: V, new: V) -> V:
+    """`old` with everything that `new` states: absent keeps, a value replaces, CLEAR removes.
+
+    What was cleared stays marked as cleared, so that a state can still tell *known to be nothing* from
+    *never stated*.
+    """
+    changes = _changes(old, new)
+    return _changed(old, **changes) if changes else old
+
+
+def _changed(value: V, **changes: Any) -> V:
+    return msgspec.structs.replace(value, **changes)
+
+
+def _changes(old: msgspec.Struct, new: msgspec.Struct) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for name, nothing, merge in _PLAN[type(new)]:
+        stated = getattr(new, name)
+        if stated is nothing or stated == nothing:
+            continue
+        before = getattr(old, name)
+        changes[name] = stated if merge is None or stated is CLEAR or not before else merge(before, stated)
+    return changes
+
+
+def _whole_or_clears(old: msgspec.Struct, new: msgspec.Struct) -> msgspec.Struct:
+    """A field of several components is replaced as a whole, unless it only clears some of them (P06)."""
+    values = [getattr(new, name) for name in new.__struct_fields__]
+    return _patched(old, new) if all(v is ABSENT or v is CLEAR or v == () for v in values) else new
+
+
+def _identifiers(old: tuple[Identifier, ...], new: tuple[Identifier, ...]) -> tuple[Identifier, ...]:
+    """Identifiers of the kinds that are stated are replaced; those of other kinds stay."""
+    stated = {(i.type, i.system, i.assigner) for i in new}
+    return (*(i for i in old if (i.type, i.system, i.assigner) not in stated), *new)
+
+
+def _contacts(old: tuple[Contact, ...], new: tuple[Contact, ...]) -> tuple[Contact, ...]:
+    stated = {c.role for c in new}
+    return (*(c for c in old if c.role not in stated), *new)
+
+
+def _extensions(old: dict[str, str | None], new: dict[str, str | None]) -> dict[str, str | None]:
+    return {**old, **new}
+
+
+_MERGES: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "identifiers": _identifiers, "contacts": _contacts, "extensions": _extensions,
+    "visit": _patched, "patient": _patched, "location": _whole_or_clears, "place": _whole_or_clears,
+    "address": _whole_or_clears,
+}
+#: Fields that `_appointment` and `_patient` decide themselves.
+_DECIDED: Final = {Appointment: frozenset({"status", "services", "participants", "update_mode", "inferred"}),
+                   Patient: frozenset({"links"})}
+
+
+def _plan(of: type[msgspec.Struct]) -> tuple[tuple[str, Any, Callable[[Any, Any], Any] | None], ...]:
+    plan = []
+    for field in msgspec.structs.fields(of):
+        if field.name in _DECIDED.get(of, frozenset()):
+            continue
+        nothing: Any = {} if field.name == "extensions" else field.default
+        plan.append((field.name, nothing, _MERGES.get(field.name)))
+    return tuple(plan)
+
+
+_PLAN: Final[dict[type[msgspec.Struct], tuple[tuple[str, Any, Callable[[Any, Any], Any] | None], ...]]] = {
+    of: _plan(of)
+    for of in (Appointment, Patient, Slot, Practitioner, Location, Visit, Participant, Service, Place, Address)}
+
+
+# -- appointments -------------------------------------------------------------------------------------------
+
+
+def _appointment(old: Appointment | None, new: Appointment, event: Event,
+                 findings: list[Finding]) -> Appointment:
+    if event.type.startswith("patient."):
+        return _demographics(old, new)
+    resources_only = event.type.startswith(_RESOURCE_PREFIX)
+    updating = new.update_mode is True or resources_only
+    default = _RESOURCE_ACTION.get(event.type.removeprefix(_RESOURCE_PREFIX)) if resources_only else None
+    if old is None:
+        changes: dict[str, Any] = {"update_mode": ABSENT, "status": _status(None, new, event)}
+        if event.type not in _CREATING:
+            changes["inferred"] = True
+            findings.append(finding(INFERRED))
+        first = default or Action.ADD
+        if new.services:
+            changes["services"] = _resources((), new.services, updating, first, None, "services")
+        if new.participants:
+            changes["participants"] = _resources((), new.participants, updating, first, None, "participants")
+        if event.type == "appointment.discontinued":
+            changes["substatus"] = "discontinued"
+        return _changed(new, **changes)
+
+    changes = {} if resources_only else _changes(old, new)
+    if new.services is CLEAR or new.services:
+        changes["services"] = _resources(old.services, new.services, updating, default, findings, "services")
+    if new.participants is CLEAR or new.participants:
+        changes["participants"] = _resources(old.participants, new.participants, updating, default, findings,
+                                             "participants")
+    if not resources_only:
+        _status_changes(old, new, event, changes)
+    if old.inferred is True and event.type in _CREATING:
+        changes["inferred"] = ABSENT
+    return _changed(old, **changes) if changes else old
+
+
+def _demographics(old: Appointment | None, new: Appointment) -> Appointment:
+    """A08, A31: nothing but the person changes; least of all the status."""
+    if old is None or not old.patient or not new.patient:
+        return _changed(old, patient=new.patient) if old is not None and new.patient else old or new
+    return _changed(old, patient=_patched(old.patient, new.patient))
+
+
+def _status_changes(old: Appointment, new: Appointment, event: Event, changes: dict[str, Any]) -> None:
+    status = _status(old, new, event)
+    if status != old.status:
+        changes["status"] = status
+    if event.type == "appointment.deleted":
+        # A deletion must not take the times away: FHIR app-3 demands them of everything but a proposal.
+        for name in ("start", "end"):
+            if changes.get(name, ABSENT) is CLEAR:
+                del changes[name]
+    elif event.type == "appointment.discontinued" and status is Status.CANCELLED:
+        changes["substatus"] = "discontinued"
+    if isinstance(old.status, Status) and old.status.terminal and status is Status.BOOKED:
+        # Booked again: why it was cancelled is history now.
+        changes.setdefault("substatus", ABSENT)
+        changes.setdefault("event_reason", ABSENT)
+
+
+def _status(old: Appointment | None, new: Appointment, event: Event) -> Any:
+    before: Status | None = old.status or None if old is not None else None
+    stated: Status | None = new.status or None
+    kind = event.type
+    wanted: Status | None = _FORCED.get(kind)
+    if wanted is None:
+        if kind == "appointment.discontinued":
+            wanted = before if before and _is_past(old, new, event) else Status.CANCELLED
+        elif stated is not None:
+            wanted = stated
+        elif kind == "appointment.booked":
+            open_anew = before is None or before in _NOT_YET_BOOKED or before.terminal
+            wanted = Status.BOOKED if open_anew else before
+        else:
+            wanted = _DEFAULT.get(kind) or before or Status.BOOKED
+    if before is not None and before.terminal and not wanted.terminal and not (
+            kind in _REBOOKING and wanted is Status.BOOKED):
+        return before
+    return wanted
+
+
+def _is_past(old: Appointment | None, new: Appointment, event: Event) -> bool:
+    """True for an occurrence that had begun when the rest of its series was given up (S16)."""
+    start = new.start or (old.start if old is not None else None)
+    try:
+        return bool(start) and datetime.fromisoformat(str(start)) < datetime.fromisoformat(event.occurred_at)
+    except (ValueError, TypeError):  # a date without time, or no offset on one side: not known to be past
+        return False
+
+
+# -- resources (AIS, AIG, AIL, AIP) -------------------------------------------------------------------------
+
+
+def _resources(old: tuple[R, ...] | None, new: tuple[R, ...] | None, updating: bool, default: Action | None,
+               findings: list[Finding] | None, field: str) -> tuple[R, ...] | None:
+    if new is None:
+        return None
+    if not updating:
+        return tuple(_changed(item, action=ABSENT) if item.action else item for item in new)
+    items = list(old or ())
+    if default is None and findings is not None and any(not item.action for item in new):
+        findings.append(finding(MIXED_ACTIONS, field=field))
+    for item in new:
+        action = item.action or default or Action.UPDATE
+        if action is Action.NO_CHANGE:
+            continue
+        index = _find(items, item, by_set_id=action in {Action.UPDATE, Action.SNAPSHOT})
+        plain = _changed(item, action=ABSENT)
+        if action is Action.DELETE:
+            if index is None:
+                if findings is not None:
+                    findings.append(finding(UNKNOWN_RESOURCE, field=field))
+            else:
+                del items[index]
+        elif index is None:
+            if action is Action.UPDATE and findings is not None:
+                findings.append(finding(UNKNOWN_RESOURCE, field=field))
+            items.append(plain)
+        else:
+            items[index] = plain if action is Action.SNAPSHOT else _patched(items[index], plain)
+    return tuple(items)
+
+
+def _find(items: list[R], wanted: R, by_set_id: bool) -> int | None:
+    """The item that `wanted` is about: by what it names, else by its set id.
+
+    Set ids start again in every message, so an addition or a deletion that names its resource is never
+    matched by set id alone: it would hit somebody else's (M02).
+    """
+    kind, identity = _identity(wanted)
+    for index, item in enumerate(items):
+        if identity is not None and _identity(item) == (kind, identity):
+            return index
+    if wanted.set_id and (by_set_id or identity is None):
+        for index, item in enumerate(items):
+            if item.set_id == wanted.set_id and _identity(item)[0] == kind:
+                return index
+    return None
+
+
+def _identity(item: Participant | Service) -> tuple[str, object]:
+    if isinstance(item, Service):
+        code = item.code
+        if not code:
+            return "service", None
+        return "service", (code.coding[0].code, code.coding[0].system) if code.coding else code.text or None
+    if item.place:
+        return item.kind, item.place
+    who = item.who
+    if not who:
+        return item.kind, None
+    if who.identifiers:
+        first = who.identifiers[0]
+        return item.kind, (first.value, first.assigner or first.system or "")
+    return item.kind, who.display or who.name or None
+
+
+# -- patients -----------------------------------------------------------------------------------------------
+
+
+def _patient(old: Patient, new: Patient, event: Event) -> Patient:
+    changes = _changes(old, new)
+    if new.links:
+        if event.type == "patient.unmerged":
+            gone = {(link.type, link.identifiers) for link in new.links}
+            changes["links"] = tuple(k for k in old.links or () if (k.type, k.identifiers) not in gone)
+        else:
+            known = {(link.type, link.identifiers) for link in old.links or ()}
+            added = tuple(k for k in new.links if (k.type, k.identifiers) not in known)
+            changes["links"] = (*(old.links or ()), *added)
+    return _changed(old, **changes) if changes else old
+
+
+def _unlinked(entity: Patient) -> tuple[PatientLink, ...] | None:
+    """The links of a first state, each once."""
+    if not entity.links:
+        return entity.links
+    return tuple({(k.type, k.identifiers): k for k in entity.links}.values())
