@@ -1,20 +1,48 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Everything else is a part of them.
 PYTHON ?= python3
+PYTEST_ARGS ?= -n 2 --dist loadfile
+BENCH_ARGS ?=
 BIN := .venv/bin
-SYNCED := .venv/.synced
+READY := .venv/.ready
 
-.PHONY: demo test lint bench chaos requirements clean
+.PHONY: demo test lint bench chaos services requirements clean
 
-$(SYNCED): requirements/dev.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	@touch $@
+demo: $(READY)
+	$(BIN)/dragoman demo
 
-lint: $(SYNCED)
+test: services
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 
+# Parsing, mapping, end to end: one run, so that the ratios mean something on any machine.
+bench: services
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+# Only the tests that kill, restart and shuffle, each for many more rounds than `make test` gives it.
+chaos: services
+	$(BIN)/python -m pytest tests/chaos tests/model
+
+# PostgreSQL and RabbitMQ: found or started on loopback (tests/services.py says in which order).
+services: $(READY)
+	@$(BIN)/python -m tests.services
+
+# Hashed packages, then this checkout itself, so that `.venv/bin/dragoman` runs the code you edit.
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Dragoman needs Python 3.11 or newer: make PYTHON=python3.12 …" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv || \
+		{ echo "Python cannot make a virtual environment (on Debian: apt-get install python3-venv)" >&2; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
 requirements:
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-header --no-emit-index-url requirements/dev.in -o requirements/dev.txt
 	uv pip compile -q --generate-hashes --python-version 3.11 --universal --no-header --no-emit-index-url requirements/runtime.in -c requirements/dev.txt -o requirements/runtime.txt
+
+clean:
+	rm -rf .venv var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

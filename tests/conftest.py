@@ -1,0 +1,19 @@
+"""Fixtures of every room: where the real services are."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import services
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """A PostgreSQL on which databases may be created; drop what you created."""
+    return services.postgres()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> str:
+    """A RabbitMQ; declare queues and exchanges under a prefix of your own and delete them."""
+    return services.rabbitmq()
