@@ -1,0 +1,25 @@
+"""What the commands ask of the program they are part of. ``app.py`` answers; commands never wire anything."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+from console.views.journey import Explainer
+from store.ledger import Desk
+
+
+class House(Protocol):
+    """The wired program, as the console sees it."""
+
+    def desk(self, config: Path) -> AbstractAsyncContextManager[Desk]:
+        """The ledger of a site, for looking and deciding; works while the engine runs.
+
+        Raises:
+            Rejection: the configuration is faulty.
+            LedgerUnavailable: the database is away.
+        """
+
+    def explainer(self, config: Path) -> Explainer:
+        """Recomputes lineage with the site's mappings."""

@@ -1,0 +1,1 @@
+"""How views look on a terminal. Pure functions from a view to something rich can print."""

@@ -1,0 +1,109 @@
+"""The whole path of one message, drawn as a tree from its sender to every destination."""
+
+from __future__ import annotations
+
+import msgspec
+from rich.console import Group, RenderableType
+from rich.text import Text
+from rich.tree import Tree
+
+from console.screens.style import many, short, table, word
+from console.views.findings import FindingView
+from console.views.journey import DecisionView, DeliveryView, EventView, Journey, Lineage
+
+
+def _line(*parts: str | Text) -> Text:
+    return Text(" ").join(part if isinstance(part, Text) else Text(part) for part in parts if part)
+
+
+def _finding(branch: Tree, finding: FindingView) -> None:
+    place = " ".join(part for part in (finding.at, finding.field, finding.row) if part)
+    leaf = branch.add(_line(word(finding.severity), Text(finding.code, style="bold"),
+                            f"at {place}" if place else "", "–", finding.text))
+    if finding.hint:
+        leaf.add(Text(f"hint: {finding.hint}", style="italic"))
+    leaf.add(Text(finding.page, style="dim"))
+
+
+def _next(branch: Tree, sentence: str, command: str) -> None:
+    if sentence:
+        branch.add(_line(Text("next:", style="bold"), sentence))
+    if command:
+        branch.add(_line(Text("do:", style="bold"), Text(command, style="cyan")))
+
+
+def _decision(branch: Tree, decision: DecisionView) -> None:
+    said = ", ".join(f"{key} {value if isinstance(value, str) else msgspec.json.encode(value).decode()}"
+                     for key, value in decision.body.items())
+    branch.add(_line(Text(f"decided by {decision.kind}:", style="bold"), said))
+
+
+def _delivery(branch: Tree, delivery: DeliveryView) -> None:
+    tried = f"after {many(delivery.attempts, 'attempt')}" if delivery.attempts else ""
+    node = branch.add(_line("→", Text(delivery.destination, style="bold"), word(delivery.state), delivery.code,
+                            tried, f"since {short(delivery.since)}" if delivery.since else "", delivery.reason))
+    for attempt in delivery.tries:
+        why = f"– {attempt.finding.text}" if attempt.finding else ""
+        leaf = node.add(_line(f"attempt {attempt.number}", short(attempt.started_at), word(attempt.outcome),
+                              attempt.code, f"({attempt.took})", why))
+        if attempt.finding and attempt.finding.hint and delivery.state == "parked":
+            leaf.add(Text(f"hint: {attempt.finding.hint}", style="italic"))
+        if attempt.response:
+            leaf.add(Text(f"answer: {attempt.response}", style="dim"))
+    known = {attempt.finding.code for attempt in delivery.tries if attempt.finding}
+    for finding in delivery.findings:
+        if finding.code not in known:
+            _finding(node, finding)
+    _next(node, delivery.next, delivery.command)
+
+
+def _event(branch: Tree, event: EventView) -> None:
+    node = branch.add(_line("became", Text(event.type, style="bold green"), "of", event.subject,
+                            f"({event.id})"))
+    node.add(Text(f"occurred {event.occurred_at}; version {event.version} by {event.basis}; "
+                  f"mapping revision {event.revision[:12]}", style="dim"))
+    for decision in event.decisions:
+        _decision(node, decision)
+    for delivery in event.deliveries:
+        _delivery(node, delivery)
+
+
+def lineage(view: Lineage) -> RenderableType:
+    """Where every canonical leaf came from, and what nobody read."""
+    parts: list[RenderableType] = []
+    if view.rows:
+        grid = table("field", "value", "from", "how", "table row", title="lineage")
+        for line in view.rows:
+            grid.add_row(line.field, line.value, line.source, line.how, line.row)
+        parts.append(grid)
+    if view.unread:
+        parts.append(_line(Text("unread input:", style="bold"), ", ".join(view.unread)))
+    if view.note:
+        parts.append(Text(view.note, style="dim"))
+    return Group(*parts)
+
+
+def journey(view: Journey) -> RenderableType:
+    """One message on one screen."""
+    line = view.message
+    root = Tree(_line(Text(line.id, style="bold"), Text(line.type, style="bold"), word(line.state),
+                      line.reason))
+    root.add(_line("received", short(line.received_at), "on channel", Text(line.channel, style="bold"), "from",
+                   view.sender or "an unnamed sender", f"at {view.peer}" if view.peer else "",
+                   f"({view.bytes} bytes, control id {line.control_id or 'none'})"))
+    root.add(_line("answered", line.ack or "nothing"))
+    if view.replay_of:
+        root.add(_line("is a replay of", view.replay_of))
+    for finding in view.findings:
+        _finding(root, finding)
+    for event in view.events:
+        _event(root, event)
+    for touched in view.touched_by:
+        root.add(_line(Text("people:", style="bold"), touched))
+    _next(root, view.next, view.command)
+    parts: list[RenderableType] = [root]
+    if view.lineage:
+        parts += [Text(), lineage(view.lineage)]
+    if view.raw:
+        parts += [Text(), Text("as received", style="bold"), Text(view.raw)]
+    return Group(*parts)

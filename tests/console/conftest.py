@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from console import cli, frame
+from tests.console.world import World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+class Said:
+    """What a command printed, and its exit code."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def dragoman(world: World, capsys: pytest.CaptureFixture[str],
+             monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+    """Run one command line against the small world."""
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def run(*arguments: str) -> Said:
+        code = frame.run(cli.build(world), arguments)
+        captured = capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    return run
