@@ -264,11 +264,12 @@ def _status(old: Appointment | None, new: Appointment, event: Event) -> Any:
         elif stated is not None:
             wanted = stated
         elif kind == "appointment.booked":
-            open_anew = before is None or before in _NOT_YET_BOOKED or before.terminal
-            wanted = Status.BOOKED if open_anew else before
+            wanted = before
+            if before is None or before in _NOT_YET_BOOKED or before.terminal:
+                wanted = Status.BOOKED
         else:
             wanted = _DEFAULT.get(kind) or before or Status.BOOKED
-    if before is not None and before.terminal and not wanted.terminal and not (
+    if before is not None and before.terminal and wanted is not None and not wanted.terminal and not (
             kind in _REBOOKING and wanted is Status.BOOKED):
         return before
     return wanted

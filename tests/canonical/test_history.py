@@ -36,9 +36,12 @@ S = AppointmentStatus
 
 def event(kind: str, at: int, entity: Any = None, message: str = "", **facts: Any) -> Event:
     message = message or f"M{at:03}"
-    return Event(id=f"{message}.0", type=kind, subject_key="appointment:EHR|1", entity=entity or Appointment(**facts),
-                 version=Version(at=f"202603{at:02}000000.000000", tie=message), source=Source(channel="c"),
-                 message_id=message, occurred_at=f"2026-03-{at:02}T00:00:00+00:00", received_at=at, revision="r")
+    return Event(id=f"{message}.0", type=kind, subject_key="appointment:EHR|1",
+                 entity=entity or Appointment(**facts),
+                 version=Version(at=f"202603{at:02}000000.000000", tie=message),
+                 source=Source(channel="c"),
+                 occurred_at=f"2026-03-{at:02}T00:00:00+00:00",
+                 received_at=at, message_id=message, revision="r")
 
 
 def told(*events: Event) -> Appointment:
@@ -112,7 +115,8 @@ def test_the_event_decides_the_status(kind: str, expected: S) -> None:
 
 
 def test_a_cancellation_wins_over_the_status_field_that_still_says_booked() -> None:
-    assert told(event("appointment.booked", 1), event("appointment.cancelled", 2, status=S.BOOKED)).status == S.CANCELLED
+    assert told(event("appointment.booked", 1),
+                event("appointment.cancelled", 2, status=S.BOOKED)).status == S.CANCELLED
 
 
 def test_a_modification_takes_the_status_that_is_stated() -> None:
@@ -232,7 +236,8 @@ def test_with_action_codes_those_not_listed_stay() -> None:
 
 def test_an_update_may_replace_the_resource_of_a_set_id() -> None:
     state = told(event("appointment.booked", 1, participants=(doctor("a"),)),
-                 event("appointment.modified", 2, update_mode=True, participants=(doctor("c", "1", Action.UPDATE),)))
+                 event("appointment.modified", 2, update_mode=True,
+                       participants=(doctor("c", "1", Action.UPDATE),)))
     assert doctors(state) == ["c"]
 
 
@@ -290,7 +295,8 @@ def test_demographics_never_touch_the_appointment() -> None:
 def test_a_merge_leaves_a_link_once_and_an_unmerge_takes_it_away() -> None:
     """A4.1, A4.5."""
     link = PatientLink(type=LinkType.REPLACES, identifiers=(Identifier(value="OLD", assigner="M"),))
-    merged = [event("patient.updated", 1, Patient(sex="female")), event("patient.merged", 2, Patient(links=(link,))),
+    merged = [event("patient.updated", 1, Patient(sex="female")),
+              event("patient.merged", 2, Patient(links=(link,))),
               event("patient.merged", 3, Patient(links=(link,)))]
     state = history.fold(merged)
     assert state == Patient(sex="female", links=(link,))
@@ -305,22 +311,23 @@ def test_an_event_about_something_else_is_refused() -> None:
         history.apply(Appointment(), event("patient.updated", 1, Patient()))
 
 
-# -- convergence (D07) ------------------------------------------------------------------------------------------
+# -- convergence (D07) ----------------------------------------------------------------------------------------
 
-KINDS = ["booked", "rescheduled", "modified", "cancelled", "discontinued", "deleted", "noshow", "arrived", "fulfilled",
-         "snapshot", "resource.added", "resource.modified", "resource.deleted"]
+KINDS = ["booked", "rescheduled", "modified", "cancelled", "discontinued", "deleted", "noshow", "arrived",
+         "fulfilled", "snapshot", "resource.added", "resource.modified", "resource.deleted"]
 tri = st.sampled_from([ABSENT, CLEAR, "a", "b"])
 resources = st.one_of(st.just(()), st.none(), st.lists(
     st.builds(doctor, st.sampled_from("abc"), st.sampled_from("123"), st.sampled_from([None, *Action])),
     max_size=3).map(tuple))
 facts = st.builds(Appointment, priority=tri, modality=tri, status=st.sampled_from([ABSENT, CLEAR, *S]),
                   participants=resources, update_mode=st.sampled_from([ABSENT, True]),
-                  location=st.sampled_from([ABSENT, CLEAR, Place(room="1"), Place(room=CLEAR), Place(floor="2")]))
+                  location=st.sampled_from([ABSENT, CLEAR, Place(room="1"), Place(room=CLEAR),
+                                            Place(floor="2")]))
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
-    return [event(f"appointment.{draw(st.sampled_from(KINDS))}", draw(st.integers(1, 6)), draw(facts), f"M{n:03}")
+    return [event("appointment." + draw(st.sampled_from(KINDS)), draw(st.integers(1, 6)), draw(facts), f"M{n}")
             for n in range(draw(st.integers(1, 7)))]
 
 
