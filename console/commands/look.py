@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from console import clock
+from console import clock, person
 from console.exits import OK, PROBLEMS
 from console.frame import DEFAULT_CONFIG, AsJson, Config, UserError, finish, wait
 from console.house import House
@@ -21,18 +19,13 @@ from console.views.journey import Journey, journey
 from console.views.messages import HELD, MessageList, message_list
 from console.views.parked import ParkedView, parked_view
 from store.ledger import Desk
-from store.records import AuditEntry, Message, MessageQuery, MessageState
-
-
-def now() -> int:
-    """Microseconds since the epoch."""
-    return time.time_ns() // 1000
+from store.records import Message, MessageQuery, MessageState
 
 
 def moment(text: str, option: str) -> int:
     """A ``--since`` or ``--until``; 0 for none."""
     try:
-        return clock.parse_since(text, now()) if text else 0
+        return clock.parse_since(text, person.now()) if text else 0
     except ValueError:
         raise UserError(f"{option} {text}: is neither a span nor a time",
                         "15m, 2h, 3d, or 2026-03-10T14:30:00-05:00") from None
@@ -97,15 +90,14 @@ def register(app: typer.Typer, house: House) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Show the whole path of one message: received, mapped, decided, delivered, and what happens next."""
-        why = _reason_to_reveal(reason) if reveal else ""
+        why = person.reason(reason, "Why do you need to see patient data?") if reveal else ""
 
         async def ask() -> Journey:
             async with house.desk(config) as desk:
                 found = await one(desk, message)
                 if reveal:
-                    await desk.audit(AuditEntry(at=now(), actor=getpass.getuser(), action="message.viewed",
-                                                subject=found.id, reason=why))
-                return await journey(desk, found, house.explainer(config), now(), reveal=reveal)
+                    await desk.audit(person.entry("message.viewed", found.id, why))
+                return await journey(desk, found, house.explainer(config), person.now(), reveal=reveal)
 
         Output(as_json).show(wait(ask()), journey_screen.journey)
 
@@ -115,13 +107,6 @@ def register(app: typer.Typer, house: House) -> None:
         view = wait(_parked(house, config))
         Output(as_json).show(view, parked_screen.parked)
         finish(PROBLEMS if view.clusters else OK)
-
-
-def _reason_to_reveal(reason: str) -> str:
-    why = reason.strip() or typer.prompt("Why do you need to see patient data?", err=True).strip()
-    if not why:
-        raise UserError("--reveal needs a reason", "--reason TEXT; it goes into the audit trail")
-    return why
 
 
 async def _parked(house: House, config: Path) -> ParkedView:
