@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typer
 
-from console.commands import audit, look, skip
+from console.commands import audit, look, send, skip
 from console.house import House
 
 
@@ -14,6 +14,7 @@ def build(house: House) -> typer.Typer:
     app = typer.Typer(name="dragoman", help=__doc__, no_args_is_help=True, add_completion=True,
                       pretty_exceptions_enable=False, rich_markup_mode=None)
     look.register(app, house)
+    send.register(app, house)
     skip.register(app, house)
     audit.register(app, house)
     return app

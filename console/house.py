@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from console.views.journey import Explainer
+from console.views.sent import Sent
 from store.ledger import Desk
 
 
@@ -23,3 +24,6 @@ class House(Protocol):
 
     def explainer(self, config: Path) -> Explainer:
         """Recomputes lineage with the site's mappings."""
+
+    async def send(self, path: Path, host: str, port: int, timeout_s: float) -> Sent:
+        """Send a file over MLLP. Raises UserError where there is no file, no message, or no peer."""
