@@ -1,0 +1,306 @@
+"""What runs here: channels, destinations, routes, rules, scorers, read from ``config/site.yaml``.
+
+Everything is checked before anything starts: unknown keys (with *did you mean*), wrong types, references to
+what does not exist, conditions, settings of connectors. Each problem is one line with file, line and column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from canonical.findings import Finding, Rejection, Severity, declare
+from connectors.base import ConnectorSpec
+from mapper import document
+from mapper.document import Mark
+from router.conditions import BadCondition, Test, compile_all, compile_condition
+from router.retry import Policy
+
+REFERENCE: Final = declare(
+    "config.unknown_reference", Severity.FATAL, "The configuration names something that does not exist.",
+    "Correct the name, or declare what it means.")
+CONDITION: Final = declare(
+    "config.bad_condition", Severity.FATAL, "A condition looks at no known fact or cannot be tested.",
+    "Use a canonical field or an event fact, and one of the conditions of the reference.")
+SHARED: Final = declare(
+    "config.shared_resource", Severity.FATAL, "Two channels hold the same port or folder.",
+    "Give each its own.")
+UNREACHED: Final = declare(
+    "config.unreached", Severity.WARNING, "No route leads to this destination.",
+    "Add a route, or remove the destination.")
+
+_Meta = msgspec.Meta
+Names: TypeAlias = tuple[str, ...]
+When: TypeAlias = dict[str, str]
+Processing: TypeAlias = Literal["P", "T", "D"]
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every part of the file."""
+
+
+class Channel(_Part, frozen=True, kw_only=True):
+    """One way in."""
+
+    connector: Annotated[str, _Meta(description="Name of a receiving connector: mllp, file …")]
+    mapping: Annotated[str, _Meta(description="Mapping table that reads its messages: hl7v2/siu")]
+    settings: Annotated[Any, _Meta(description="Settings of the connector; see its page.")] = msgspec.field(
+        default_factory=dict)
+    format: Annotated[str, _Meta(description="Codec; by default what the mapping's name begins with.")] = ""
+    site: Annotated[str, _Meta(description="Overlay of the mapping: a folder of mappings/sites")] = ""
+    zone: Annotated[str, _Meta(description="IANA zone for times without an offset (T02).")] = ""
+    charset: Annotated[str, _Meta(description="Where the message does not say (C01).")] = ""
+    order_by: Annotated[Literal["patient", "channel"], _Meta(
+        description="What must stay in order: the messages of a patient, or all of the channel.")] = "patient"
+    accepts: Annotated[Names, _Meta(
+        description="Message types taken, as prefixes: SIU, ADT^A08. Empty: all.")] = ()
+    processing_id: Annotated[Processing, _Meta(
+        description="MSH-11 this channel is for; others are refused with 202 (A10).")] = "P"
+
+    @property
+    def codec(self) -> str:
+        """Name of the format family."""
+        return self.format or self.mapping.partition("/")[0]
+
+
+class Destination(_Part, frozen=True, kw_only=True):
+    """One way out."""
+
+    connector: Annotated[str, _Meta(description="Name of a sending connector: mllp, fhir, http, file …")]
+    mapping: Annotated[str, _Meta(description="Mapping table that writes its messages: fhir/appointment")]
+    settings: Annotated[Any, _Meta(description="Settings of the connector; see its page.")] = msgspec.field(
+        default_factory=dict)
+    format: Annotated[str, _Meta(description="Codec; by default what the mapping's name begins with.")] = ""
+    site: Annotated[str, _Meta(description="Overlay of the mapping: a folder of mappings/sites")] = ""
+    content: Annotated[Literal["event", "state"], _Meta(
+        description="event: what was said, one for one. state: the present state of the subject; waiting older "
+                    "ones are replaced.")] = "event"
+    idempotent: Annotated[bool, _Meta(
+        description="It tells a repetition by its identity and has one effect. Only then is an attempt without "
+                    "an answer repeated (invariant 6).")] = False
+    accepts_stale: Annotated[bool, _Meta(
+        description="Send events that were overtaken by newer ones, too (content: event).")] = False
+    max_in_flight: Annotated[int, _Meta(ge=1, le=1000, description="Deliveries under way at once.")] = 1
+    responses: Annotated[str, _Meta(
+        description="Channel through which the peer's answers come back in as messages.")] = ""
+    retry: Policy = Policy()
+
+    @property
+    def codec(self) -> str:
+        """Name of the format family."""
+        return self.format or self.mapping.partition("/")[0]
+
+
+class Route(_Part, frozen=True, kw_only=True):
+    """Events that fulfil every condition go to these destinations."""
+
+    route: Annotated[str, _Meta(description="Its name, as it is recorded.")]
+    to: Annotated[Names, _Meta(min_length=1, description="Names of destinations.")]
+    when: Annotated[When, _Meta(description="fact: condition; all must hold. Empty: always.")] = {}
+
+
+class Rule(_Part, frozen=True, kw_only=True):
+    """Triage: what to think of an event. Every rule that holds adds its share."""
+
+    rule: Annotated[str, _Meta(description="Its name, as it is recorded.")]
+    when: Annotated[When, _Meta(description="fact: condition; all must hold. Empty: always.")] = {}
+    priority: Annotated[int, _Meta(ge=0, le=9, description="The highest one wins.")] = 0
+    queue: Annotated[str, _Meta(description="Work queue; the first one wins.")] = ""
+    tags: Annotated[Names, _Meta(description="All are kept.")] = ()
+    to: Annotated[Names, _Meta(description="Further destinations.")] = ()
+    keep_from: Annotated[Names, _Meta(description="Destinations that must not get it.")] = ()
+
+
+class ScorerEntry(_Part, frozen=True, kw_only=True):
+    """A scorer, how long it may take, and what counts when it does not answer."""
+
+    default: Annotated[float | str, _Meta(description="The answer when there is none in time.")]
+    deadline_ms: Annotated[int, _Meta(ge=1, le=10_000)] = 50
+    events: Annotated[Names, _Meta(description="Event types it is asked about. Empty: all.")] = ()
+
+
+class Broker(_Part, frozen=True, kw_only=True):
+    """RabbitMQ, where DRAGOMAN_BROKER names one."""
+
+    prefix: Annotated[str, _Meta(
+        pattern="^[a-z][a-z0-9_-]*$", description="Of queues and exchanges.")] = "dragoman"
+    events: Annotated[Literal["reference", "full"], _Meta(
+        description="What subscribers get: a reference without PHI, or the whole event.")] = "reference"
+
+
+class Retention(_Part, frozen=True, kw_only=True):
+    """How long finished messages are kept."""
+
+    days: Annotated[int, _Meta(ge=1, description="Not shorter than a partner may retry (D02).")] = 90
+
+
+class Site(_Part, frozen=True, kw_only=True):
+    """The whole file."""
+
+    site: Annotated[str, _Meta(description="Name of this installation.")]
+    channels: dict[str, Channel]
+    destinations: dict[str, Destination] = {}
+    routes: tuple[Route, ...] = ()
+    triage: tuple[Rule, ...] = ()
+    scorers: dict[str, ScorerEntry] = {}
+    mappings: Annotated[str, _Meta(description="Folder of the tables, relative to this file.")] = "../mappings"
+    partitions: Annotated[int, _Meta(
+        ge=1, le=1024, description="Fixed once the ledger holds messages.")] = 16
+    broker: Broker = Broker()
+    retention: Retention = Retention()
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """A checked site, with what only the file knows."""
+
+    site: Site
+    marks: Mapping[str, Mark]
+    """Where things are written: ``channels.mercy``, ``channels.mercy.settings``, ``routes.all`` …"""
+    findings: tuple[Finding, ...] = ()
+    """Warnings: it runs, but somebody should look."""
+
+
+def load(source: bytes, file: str, *, connectors: Mapping[tuple[str, str], ConnectorSpec[Any]],
+         mappings: Collection[str], scorers: Collection[str] = ()) -> Loaded:
+    """Read and check a site.
+
+    Args:
+        source: content of the file.
+        file: its name, for positions.
+        connectors: specs by (name, direction).
+        mappings: names of the tables there are.
+        scorers: names of the scorers there are.
+
+    Raises:
+        Rejection: every problem found, each located.
+    """
+    tree = document.parse(source, file)
+    site = document.to_struct(tree, Site)
+    check = _Check(tree, site, connectors, mappings, scorers)
+    return check.run()
+
+
+def shared_resources(held: Iterable[tuple[str, Collection[str]]], marks: Mapping[str, Mark]) -> list[Finding]:
+    """Findings for resources that two channels hold: (channel, its receiver's ``resources``) each."""
+    owners: dict[str, str] = {}
+    found = []
+    for channel, resources in held:
+        for resource in resources:
+            first = owners.setdefault(resource, channel)
+            if first != channel:
+                found.append(document.located(SHARED, marks[f"channels.{channel}"],
+                                              f"{resource} belongs to channel {first} already"))
+    return found
+
+
+class _Check:
+    def __init__(self, tree: document.Node, site: Site,
+                 connectors: Mapping[tuple[str, str], ConnectorSpec[Any]], mappings: Collection[str],
+                 scorers: Collection[str]) -> None:
+        self._tree = tree
+        self._site = site
+        self._connectors = connectors
+        self._mappings = mappings
+        self._scorers = scorers
+        self._problems: list[Finding] = []
+        self._warnings: list[Finding] = []
+        self._marks: dict[str, Mark] = {}
+
+    def run(self) -> Loaded:
+        site = self._site
+        channels = {name: self._channel(name, one) for name, one in site.channels.items()}
+        destinations = {name: self._destination(name, one) for name, one in site.destinations.items()}
+        reached: set[str] = set()
+        for kind, rows, key in (("routes", site.routes, "route"), ("triage", site.triage, "rule")):
+            self._rules(kind, rows, key, reached)
+        for name in site.scorers:
+            self._known(("scorers", name), name, self._scorers, "scorer", on_key=True)
+        self._warnings += [document.located(UNREACHED, self._marks[f"destinations.{name}"])
+                           for name in site.destinations if name not in reached]
+        if self._problems:
+            raise Rejection(*self._problems)
+        return Loaded(site=msgspec.structs.replace(site, channels=channels, destinations=destinations),
+                      marks=self._marks, findings=tuple(self._warnings))
+
+    def _channel(self, name: str, channel: Channel) -> Channel:
+        place = ("channels", name)
+        self._mark(place)
+        self._known((*place, "mapping"), channel.mapping, self._mappings, "mapping")
+        return msgspec.structs.replace(channel, settings=self._settings(place, channel.connector, "in"))
+
+    def _destination(self, name: str, destination: Destination) -> Destination:
+        place = ("destinations", name)
+        self._mark(place)
+        self._known((*place, "mapping"), destination.mapping, self._mappings, "mapping")
+        if destination.responses:
+            self._known((*place, "responses"), destination.responses, self._site.channels, "channel")
+        settings = self._settings(place, destination.connector, "out")
+        return msgspec.structs.replace(destination, settings=settings)
+
+    def _settings(self, place: tuple[str, ...], connector: str, direction: str) -> Any:
+        names = [name for name, way in self._connectors if way == direction]
+        if not self._known((*place, "connector"), connector, names, f"connector ({direction})"):
+            return None
+        spec = self._connectors[connector, direction]
+        node = self._node((*place, "settings"))
+        if node is None:
+            node = document.Mapping({}, self._mark(place))
+        self._marks[".".join((*place, "settings"))] = node.mark
+        try:
+            return document.to_struct(node, spec.settings)
+        except Rejection as rejection:
+            self._problems += rejection.findings
+            return None
+
+    def _rules(self, kind: str, rows: Iterable[Route | Rule], key: str, reached: set[str]) -> None:
+        for index, row in enumerate(rows):
+            place = (kind, str(index))
+            self._marks[f"{kind}.{getattr(row, key)}"] = self._mark(place)
+            reached.update(row.to)
+            for field in ("to", "keep_from"):
+                for position, name in enumerate(getattr(row, field, ())):
+                    self._known((*place, field, str(position)), name, self._site.destinations, "destination")
+            for fact, condition in row.when.items():
+                try:
+                    compile_condition(fact, condition, self._site.scorers)
+                except BadCondition as bad:
+                    mark = self._mark((*place, "when", fact), on_key=bad.about_fact)
+                    hint = document.did_you_mean(fact if bad.about_fact else condition, bad.known)
+                    self._problems.append(document.located(CONDITION, mark, str(bad), hint))
+
+    def _known(self, place: tuple[str, ...], name: str, known: Collection[str], what: str, *,
+               on_key: bool = False) -> bool:
+        if name in known:
+            return True
+        self._problems.append(document.located(
+            REFERENCE, self._mark(place, on_key=on_key), f"there is no {what} {name}",
+            document.did_you_mean(name, known)))
+        return False
+
+    def _node(self, place: tuple[str, ...]) -> document.Node | None:
+        node: document.Node | None = self._tree
+        for step in place:
+            if isinstance(node, document.Mapping):
+                node = node.get(step)
+            elif isinstance(node, document.Sequence):
+                node = node.items[int(step)]
+            else:
+                return None
+        return node
+
+    def _mark(self, place: tuple[str, ...], *, on_key: bool = True) -> Mark:
+        parent = self._node(place[:-1])
+        if on_key and isinstance(parent, document.Mapping) and place[-1] in parent.entries:
+            mark = parent.entries[place[-1]].key.mark
+        else:
+            node = self._node(place)
+            mark = (node or parent or self._tree).mark
+        self._marks.setdefault(".".join(place), mark)
+        return mark
+
+
+def compile_when(when: When, scorers: Collection[str]) -> Test:
+    """The conditions of a rule as one test. The site has been checked: nothing can be wrong."""
+    return compile_all([compile_condition(fact, condition, scorers) for fact, condition in when.items()])
