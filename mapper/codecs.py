@@ -1,0 +1,349 @@
+"""Leaf codecs: named pairs of functions between one wire type and one kind of model value.
+
+The two types choose the pair (rule 2); `as` names one only where there is a choice. A pair is in the house
+only with its law, ``parse(format(value)) == value`` for every value it can express, held by
+``tests/mapper/test_codecs.py``; one-way pairs (for ``only: out``) have no `parse`.
+
+Both functions take the `Notes` of the run. They raise `Refused` with a code, never with the value.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+import msgspec
+
+from canonical.findings import Severity, declare
+from canonical.model import HumanName, Identifier
+from mapper import times
+from mapper.format import Raw
+from mapper.model import BOOLEAN, DATE, ENUM, INSTANT, INTEGER, STRUCT, TEXT, FieldType
+from mapper.times import Notes, Refused
+
+NOT_A_NUMBER = declare("number.invalid", Severity.ERROR, "not a whole number",
+                       "have the sender correct it, or map the field to text")
+NOT_BOOLEAN = declare("code.not_boolean", Severity.ERROR, "neither yes nor no",
+                      "HL7 table 0136 is Y and N, JSON has true and false; else give the row a `map`")
+NOT_A_CODE = declare("code.unknown", Severity.ERROR, "not a code of the canonical enumeration",
+                     "give the row a `map`: a code table of the sender's codes")
+NOT_TEXT = declare("text.invalid", Severity.ERROR, "not a single text",
+                   "the partner sends an object, a list or a number too long to be text here")
+NOT_A_REFERENCE = declare("code.not_a_reference", Severity.ERROR, "not a reference by identifier",
+                          "the codec reads TYPE?identifier=SYSTEM|VALUE; give the row a plain path for ids")
+NO_IDENTIFIER = declare("code.no_identifier", Severity.ERROR, "an identifier without value",
+                        "nothing can be addressed by it; see where the identifier is read")
+
+Parse = Callable[[Raw, Notes], Any]
+Write = Callable[[Any, Notes], Raw]
+
+
+class Codec(msgspec.Struct, frozen=True):
+    """One pair."""
+
+    name: str
+    parse: Parse | None
+    write: Write | None
+    exact: bool = False
+    """``write(parse(raw)) == raw`` for every raw: two wire texts are the same fact only if they are equal."""
+    whole: bool = False
+    """Reads everything at its place, components too."""
+    same: Callable[[Any, Any], bool] = lambda a, b: bool(a == b)
+    """Whether two model values state the same fact."""
+
+
+class TextCodec(msgspec.Struct, frozen=True):
+    """What a format adapter supplies: text of one wire type (escapes are its business)."""
+
+    parse: Callable[[Raw], str]
+    write: Callable[[str], Raw]
+
+
+# -- numbers and booleans -----------------------------------------------------------------------------------
+
+
+def _int_of_text(raw: Raw, _notes: Notes) -> int:
+    text = raw.strip() if isinstance(raw, str) else ""
+    sign = text[:1] in ("+", "-")
+    whole, _, part = text[1:].partition(".") if sign else text.partition(".")
+    if not whole.isdecimal() or not whole.isascii() or len(whole) > 18 or part.strip("0"):
+        raise Refused(NOT_A_NUMBER)
+    return -int(whole) if text[0] == "-" else int(whole)
+
+
+def _text_of_int(value: Any, _notes: Notes) -> str:
+    return str(value)
+
+
+def _int_of_json(raw: Raw, notes: Notes) -> int:
+    if isinstance(raw, bool):
+        raise Refused(NOT_A_NUMBER)
+    if isinstance(raw, int):
+        return raw
+    if isinstance(raw, float) and raw.is_integer():
+        return int(raw)
+    return _int_of_text(raw, notes)
+
+
+def _same(value: Any, _notes: Notes) -> Any:
+    return value
+
+
+def _bool_of_text(raw: Raw, _notes: Notes) -> bool:
+    if raw == "Y":
+        return True
+    if raw == "N":
+        return False
+    raise Refused(NOT_BOOLEAN)
+
+
+def _text_of_bool(value: Any, _notes: Notes) -> str:
+    return "Y" if value else "N"
+
+
+def _bool_of_json(raw: Raw, _notes: Notes) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    if raw in ("true", "false"):
+        return bool(raw == "true")
+    raise Refused(NOT_BOOLEAN)
+
+
+def _json_text_of_bool(value: Any, _notes: Notes) -> str:
+    return "true" if value else "false"
+
+
+# -- times --------------------------------------------------------------------------------------------------
+
+
+def same_instant(one: str, other: str) -> bool:
+    """Whether two ISO texts state the same moment, at the precision both have."""
+    if one == other:
+        return True
+    left, right = times.moment_of(one), times.moment_of(other)
+    if left is None or right is None:
+        shorter, longer = sorted((one, other), key=len)
+        return longer.startswith(shorter)
+    if 0 in (len(times.split(one)[1][5:]), len(times.split(other)[1][5:])):
+        left, right = left.replace(second=0, microsecond=0), right.replace(second=0, microsecond=0)
+    return left == right
+
+
+def _ts(*, instant: bool) -> Codec:
+    return Codec("ts", lambda raw, notes: times.from_ts(raw, notes, instant=instant), times.to_ts, whole=True,
+                 same=same_instant)
+
+
+def _dt(*, instant: bool) -> Codec:
+    return Codec("dt", lambda raw, notes: times.from_ts(raw, notes, instant=instant),
+                 lambda value, notes: times.to_ts(value, notes, day_only=True), whole=True, same=same_instant)
+
+
+def _iso(*, instant: bool, day_only: bool = False) -> Codec:
+    return Codec("iso", lambda raw, notes: times.from_iso(raw, notes, instant=instant),
+                 lambda value, _notes: times.to_iso(value, day_only=day_only), same=same_instant)
+
+
+_HL7_TIMES: Final = frozenset({"TS", "DTM"})
+_HL7_TEXT: Final = frozenset({"ST", "TX", "FT", "IS", "ID", "NM", "SI", "TM", "GTS", "TN", "varies", "SNM"})
+_ISO_TIMES: Final = frozenset({"instant", "dateTime", "string", "any"})
+_NUMBERS: Final = frozenset({"integer", "positiveInt", "unsignedInt", "number", "decimal", "any"})
+
+
+def choose(wire_type: str, field: FieldType, text: TextCodec) -> Codec | None:
+    """The codec for a wire type and a model field, or None where the two have nothing to do with each other."""
+    kind = field.kind
+    if kind in (INSTANT, DATE):
+        return _time(wire_type, instant=kind == INSTANT)
+    if kind == INTEGER:
+        if wire_type in _NUMBERS:
+            return Codec("number", _int_of_json, _same)
+        return (Codec("number", _int_of_text, _text_of_int)
+                if wire_type in _HL7_TEXT or wire_type == "string" else None)
+    if kind == BOOLEAN:
+        if wire_type in ("boolean", "any"):
+            return Codec("boolean", _bool_of_json, _same)
+        if wire_type == "string":
+            return Codec("boolean", _bool_of_json, _json_text_of_bool)
+        return Codec("yes or no", _bool_of_text, _text_of_bool) if wire_type in ("ID", "IS", "ST") else None
+    if kind == ENUM:
+        return _enum(field, text)
+    return as_text(text) if kind == TEXT else None
+
+
+def as_text(text: TextCodec) -> Codec:
+    """Text to text."""
+    parse, write = text.parse, text.write
+    return Codec("text", lambda raw, _notes: parse(raw), lambda value, _notes: write(value), exact=True)
+
+
+def _time(wire_type: str, *, instant: bool) -> Codec | None:
+    if wire_type in _HL7_TIMES or wire_type in ("ST", "varies"):
+        return _ts(instant=instant)
+    if wire_type == "DT":
+        return _dt(instant=instant)
+    if wire_type in _ISO_TIMES:
+        return _iso(instant=instant)
+    return _iso(instant=instant, day_only=True) if wire_type == "date" else None
+
+
+def _enum(field: FieldType, text: TextCodec) -> Codec:
+    kind = field.enum
+    assert kind is not None
+    members: dict[str, StrEnum] = {member.value: member for member in kind}
+    parse, write = text.parse, text.write
+
+    def read(raw: Raw, _notes: Notes) -> StrEnum:
+        member = members.get(parse(raw))
+        if member is None:
+            raise Refused(NOT_A_CODE)
+        return member
+
+    return Codec("code", read, lambda value, _notes: write(value.value), exact=True)
+
+
+# -- named codecs -------------------------------------------------------------------------------------------
+
+
+def urn_of(resource: str, identifier: Identifier) -> str:
+    """``urn:uuid:…`` of a resource in a bundle: the same for the same identifier (H28).
+
+    Raises:
+        Refused: `NO_IDENTIFIER`.
+    """
+    return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, query_of(resource, identifier))}"
+
+
+def query_of(resource: str, identifier: Identifier) -> str:
+    """``Patient?identifier=SYSTEM|VALUE`` (FHIR conditional reference and conditional update).
+
+    Raises:
+        Refused: `NO_IDENTIFIER`.
+    """
+    if not identifier.value:
+        raise Refused(NO_IDENTIFIER)
+    return f"{resource}?identifier={quote(identifier.system or '', safe=':/.')}|{quote(identifier.value, safe='')}"
+
+
+def _query(resource: str) -> Codec:
+    prefix = f"{resource}?identifier="
+
+    def parse(raw: Raw, _notes: Notes) -> Identifier:
+        if not isinstance(raw, str) or not raw.startswith(prefix):
+            raise Refused(NOT_A_REFERENCE)
+        system, bar, value = raw[len(prefix):].partition("|")
+        if not bar:
+            system, value = "", system
+        return Identifier(value=unquote(value), system=unquote(system)) if system else Identifier(value=unquote(value))
+
+    return Codec("query", parse, lambda value, _notes: query_of(resource, value))
+
+
+_URI_KINDS: Final = {"ISO": "urn:oid:", "UUID": "urn:uuid:", "GUID": "urn:uuid:", "DNS": "dns:"}
+
+
+def uri_of(value: str, kind: str) -> str:
+    """URI of an HL7 universal id and its kind (table 0301). An unknown kind keeps both: ``v2:KIND:ID``."""
+    upper = kind.upper()
+    if upper in _URI_KINDS:
+        return _URI_KINDS[upper] + value
+    if upper in ("URI", "URL"):
+        return value
+    if not upper and value.replace(".", "").isdecimal() and "." in value:
+        return f"urn:oid:{value}"
+    return f"v2:{kind}:{value}"
+
+
+def id_of(uri: str) -> tuple[str, str]:
+    """Universal id and kind of a URI: the way back of `uri_of`."""
+    if uri.startswith("urn:oid:"):
+        return uri[8:], "ISO"
+    if uri.startswith("urn:uuid:"):
+        return uri[9:], "UUID"
+    if uri.startswith("dns:"):
+        return uri[4:], "DNS"
+    if uri.startswith("v2:") and uri.count(":") >= 2:
+        kind, value = uri[3:].split(":", 1)
+        return value, kind
+    return uri, "URI"
+
+
+def _hours_of(raw: Raw, _notes: Notes) -> int:
+    try:
+        minutes = float(raw) * 60
+    except (TypeError, ValueError):
+        raise Refused(NOT_A_NUMBER) from None
+    if isinstance(raw, bool) or abs(minutes - round(minutes)) > 1e-6:
+        raise Refused(times.NOT_MINUTES)
+    return round(minutes)
+
+
+def _hours(wire_type: str) -> Codec:
+    if wire_type in _NUMBERS:
+        return Codec("hours", _hours_of, lambda value, _notes: value / 60 if value % 60 else value // 60)
+    return Codec("hours", _hours_of, lambda value, _notes: repr(value / 60) if value % 60 else str(value // 60))
+
+
+def _joined(value: HumanName, _notes: Notes) -> str:
+    given = " ".join(part for part in value.given or () if part)
+    return " ".join(part for part in (value.prefix, given, value.family, value.suffix) if part)
+
+
+def _local(value: str, _notes: Notes) -> str:
+    day, clock, _ = times.split(value)
+    return f"{day}T{clock}" if clock else day
+
+
+NAMES: Final = ("uri", "present", "text", "urn", "query", "date", "time", "local", "hours", "joined")
+
+
+def named(name: str, argument: str, wire_type: str, field: FieldType, text: TextCodec) -> Codec | None:
+    """The codec an ``as:`` cell names; None where it does not fit the field. `uri` and units are the
+    compiler's, since they take a second path."""
+    kind = field.kind
+    if name == "present" and kind == BOOLEAN:
+        return Codec("present", lambda _raw, _notes: True, None, whole=True)
+    if name == "text" and kind == TEXT:
+        return Codec("raw text", _same, _same, exact=True, whole=True)
+    if name in ("urn", "query") and kind == STRUCT and field.struct is Identifier and argument:
+        return _query(argument) if name == "query" else Codec(
+            "urn", None, lambda value, _notes: urn_of(argument, value))
+    if name in ("date", "time", "local") and kind in (INSTANT, DATE):
+        part = {"date": lambda value, _notes: times.split(value)[0],
+                "time": lambda value, _notes: times.split(value)[1], "local": _local}[name]
+        return Codec(name, None, part)
+    if name == "hours" and kind == INTEGER:
+        return _hours(wire_type)
+    if name == "joined" and kind == STRUCT and field.struct is HumanName:
+        return Codec(name, None, lambda value, notes: text.write(_joined(value, notes)))
+    return None
+
+
+# -- durations ----------------------------------------------------------------------------------------------
+
+
+def minutes_between(start: str, end: str) -> int | None:
+    """Minutes from one instant to another, or None where that is not a whole number or not known."""
+    left, right = times.moment_of(start), times.moment_of(end)
+    if left is None or right is None:
+        return None
+    minutes, rest = divmod((right - left).total_seconds(), 60)
+    return None if rest else int(minutes)
+
+
+def shifted(start: str, minutes: int) -> str | None:
+    """The instant `minutes` after `start`, with its offset and precision; None where it cannot be told."""
+    moment = times.moment_of(start)
+    if moment is None:
+        return None
+    try:
+        later = moment + timedelta(minutes=minutes)
+    except OverflowError:
+        return None
+    _, clock, offset = times.split(start)
+    text = later.replace(tzinfo=None).isoformat(timespec="minutes" if len(clock) == 5 else "auto")
+    return f"{text}{offset}"
