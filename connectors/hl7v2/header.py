@@ -1,0 +1,70 @@
+"""The header of a message, read from the bytes: all that receiving and acknowledging need to know.
+
+Nothing is decoded, so nothing can fail: what is not there is empty.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import Final
+
+import msgspec
+
+from connectors.hl7v2.delimiters import Delimiters, delimiters_of
+
+_START: Final = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?[\s\x00\x0b]*|[\r\n][ \t\x0b]*)(?=MSH[^\w\s])")
+_WIDE: Final = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+                (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_FIELDS: Final = 25  # MSH-25 is the last one that v2.8 has
+
+
+class Header(msgspec.Struct, frozen=True):
+    """An MSH segment as bytes."""
+
+    fields: list[bytes]
+    """`fields[n]` is MSH-n for n of 2 and more (use `field`)."""
+    delimiters: Delimiters
+    end: int
+    """Where the segment ends in the bytes it was read from."""
+
+    def field(self, n: int) -> bytes:
+        """MSH-`n` (from 3), raw; empty if absent."""
+        return self.fields[n - 1] if n <= len(self.fields) else b""
+
+    def component(self, n: int, c: int) -> bytes:
+        """Component `c` (from 1) of the first repetition of MSH-`n`, without surrounding blanks."""
+        text = self.field(n)
+        if self.delimiters.repetition:
+            text = text.split(self.delimiters.repetition.encode("latin-1"), 1)[0]
+        parts = text.split(self.delimiters.component.encode("latin-1")) if self.delimiters.component else [text]
+        return parts[c - 1].strip() if c <= len(parts) else b""
+
+
+def narrow(raw: bytes) -> bytes:
+    """The message with one byte for each ASCII character: UTF-16 and UTF-32 (by their marks) become UTF-8."""
+    if raw[:1] in {b"\xff", b"\xfe", b"\x00"}:
+        for mark, codec in _WIDE:
+            if raw.startswith(mark):
+                return raw.decode(codec, "replace").encode("utf-8")
+    return raw
+
+
+def read_header(raw: bytes) -> Header | None:
+    """The first MSH segment at the beginning of a line; None if there is none. `raw` is `narrow`."""
+    start = 0
+    if not raw.startswith(b"MSH|"):
+        found = _START.search(raw)
+        if found is None:
+            return None
+        start = found.end()
+    end = raw.find(b"\r", start)
+    if end < 0:
+        end = len(raw)
+    feed = raw.find(b"\n", start, end)
+    if feed >= 0:
+        end = feed
+    separator = raw[start + 3:start + 4]
+    fields = raw[start:end].split(separator, _FIELDS)
+    delimiters, _ = delimiters_of(separator.decode("latin-1"), fields[1].decode("latin-1"))
+    return Header(fields, delimiters, end)
