@@ -35,6 +35,19 @@ _Meta = msgspec.Meta
 Names: TypeAlias = tuple[str, ...]
 When: TypeAlias = dict[str, str]
 Processing: TypeAlias = Literal["P", "T", "D"]
+Tables: TypeAlias = str | dict[str, str]
+
+
+def tables_of(mapping: Tables) -> tuple[str, ...]:
+    """Every table that a channel or destination names."""
+    return (mapping,) if isinstance(mapping, str) else tuple(mapping.values())
+
+
+def table_for(mapping: Tables, kind: str) -> str:
+    """The table for a message type or event type: that of the longest prefix; empty where none fits."""
+    if isinstance(mapping, str):
+        return mapping
+    return mapping[max(fits, key=len)] if (fits := [p for p in mapping if kind.startswith(p)]) else ""
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,7 +58,9 @@ class Channel(_Part, frozen=True, kw_only=True):
     """One way in."""
 
     connector: Annotated[str, _Meta(description="Name of a receiving connector: mllp, file …")]
-    mapping: Annotated[str, _Meta(description="Mapping table that reads its messages: hl7v2/siu")]
+    mapping: Annotated[Tables, _Meta(
+        description="Mapping table that reads its messages: hl7v2/siu; or one a prefix of the message type: "
+                    "{SIU: hl7v2/siu, ADT: hl7v2/adt}")]
     settings: Annotated[Any, _Meta(description="Settings of the connector; see its page.")] = msgspec.field(
         default_factory=dict)
     format: Annotated[str, _Meta(description="Codec; by default what the mapping's name begins with.")] = ""
@@ -62,14 +77,16 @@ class Channel(_Part, frozen=True, kw_only=True):
     @property
     def codec(self) -> str:
         """Name of the format family."""
-        return self.format or self.mapping.partition("/")[0]
+        return self.format or tables_of(self.mapping)[0].partition("/")[0]
 
 
 class Destination(_Part, frozen=True, kw_only=True):
     """One way out."""
 
     connector: Annotated[str, _Meta(description="Name of a sending connector: mllp, fhir, http, file …")]
-    mapping: Annotated[str, _Meta(description="Mapping table that writes its messages: fhir/appointment")]
+    mapping: Annotated[Tables, _Meta(
+        description="Mapping table that writes its messages: fhir/appointment; or one a prefix of the event type: "
+                    "{appointment: hl7v2/siu, patient: hl7v2/adt}")]
     settings: Annotated[Any, _Meta(description="Settings of the connector; see its page.")] = msgspec.field(
         default_factory=dict)
     format: Annotated[str, _Meta(description="Codec; by default what the mapping's name begins with.")] = ""
@@ -90,7 +107,7 @@ class Destination(_Part, frozen=True, kw_only=True):
     @property
     def codec(self) -> str:
         """Name of the format family."""
-        return self.format or self.mapping.partition("/")[0]
+        return self.format or tables_of(self.mapping)[0].partition("/")[0]
 
 
 class Route(_Part, frozen=True, kw_only=True):
@@ -227,17 +244,24 @@ class _Check:
     def _channel(self, name: str, channel: Channel) -> Channel:
         place = ("channels", name)
         self._mark(place)
-        self._known((*place, "mapping"), channel.mapping, self._mappings, "mapping")
+        self._tables(place, channel.mapping)
         return msgspec.structs.replace(channel, settings=self._settings(place, channel.connector, "in"))
 
     def _destination(self, name: str, destination: Destination) -> Destination:
         place = ("destinations", name)
         self._mark(place)
-        self._known((*place, "mapping"), destination.mapping, self._mappings, "mapping")
+        self._tables(place, destination.mapping)
         if destination.responses:
             self._known((*place, "responses"), destination.responses, self._site.channels, "channel")
         settings = self._settings(place, destination.connector, "out")
         return msgspec.structs.replace(destination, settings=settings)
+
+    def _tables(self, place: tuple[str, ...], mapping: Tables) -> None:
+        if isinstance(mapping, str):
+            self._known((*place, "mapping"), mapping, self._mappings, "mapping")
+            return
+        for prefix, name in mapping.items():
+            self._known((*place, "mapping", prefix), name, self._mappings, "mapping")
 
     def _settings(self, place: tuple[str, ...], connector: str, direction: str) -> Any:
         names = [name for name, way in self._connectors if way == direction]
