@@ -85,12 +85,14 @@ class Destination(_Part, frozen=True, kw_only=True):
 
     connector: Annotated[str, _Meta(description="Name of a sending connector: mllp, fhir, http, file …")]
     mapping: Annotated[Tables, _Meta(
-        description="Mapping table that writes its messages: fhir/appointment; or one a prefix of the event type: "
-                    "{appointment: hl7v2/siu, patient: hl7v2/adt}")]
+        description="Mapping table that writes its messages: fhir/appointment; or one a prefix of the event "
+                    "type: {appointment: hl7v2/siu, patient: hl7v2/adt}")]
     settings: Annotated[Any, _Meta(description="Settings of the connector; see its page.")] = msgspec.field(
         default_factory=dict)
     format: Annotated[str, _Meta(description="Codec; by default what the mapping's name begins with.")] = ""
     site: Annotated[str, _Meta(description="Overlay of the mapping: a folder of mappings/sites")] = ""
+    context: Annotated[dict[str, str], _Meta(
+        description="Values for $NAME in the table: receiving_application …")] = {}
     content: Annotated[Literal["event", "state"], _Meta(
         description="event: what was said, one for one. state: the present state of the subject; waiting older "
                     "ones are replaced.")] = "event"
@@ -165,6 +167,8 @@ class Site(_Part, frozen=True, kw_only=True):
     mappings: Annotated[str, _Meta(description="Folder of the tables, relative to this file.")] = "../mappings"
     partitions: Annotated[int, _Meta(
         ge=1, le=1024, description="Fixed once the ledger holds messages.")] = 16
+    metrics_port: Annotated[int, _Meta(
+        ge=0, le=65535, description="Prometheus metrics on this port of loopback; 0: none.")] = 0
     broker: Broker = Broker()
     retention: Retention = Retention()
 
