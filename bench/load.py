@@ -61,7 +61,7 @@ class Connection(asyncio.Protocol):
         if not self._buffer.endswith(b"\x1c\r"):
             return
         now = time.perf_counter()
-        answer, self._buffer = self._buffer, b""
+        answer, self._buffer = self._buffer[:-2], b""
         at = answer.find(b"\rMSA|")
         _, code, control, *_ = answer[at + 1:].split(b"\r", 1)[0].split(b"|") if at >= 0 else (b"", b"", b"")
         self._run.record(code in (b"AA", b"CA") and control == self._control, self._token, self._at, now)
