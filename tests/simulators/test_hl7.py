@@ -135,6 +135,14 @@ async def test_without_any_acknowledgement_the_ehr_gives_up_and_says_which() -> 
     assert tally.acknowledged == []
 
 
+def test_the_simulators_run_on_uvloop_too() -> None:
+    """The engine runs on it where it is installed."""
+    uvloop = pytest.importorskip("uvloop")
+    tally, sim = uvloop.run(run(histories(20), "close at 5", connections=2))
+    assert tally.accepted == 20
+    assert sim.sink.repeated() == {}
+
+
 async def test_frames_may_come_in_any_pieces() -> None:
     """F01, F02, F03: the partner's own framing."""
     first_message, second_message = histories(2)

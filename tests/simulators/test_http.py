@@ -160,7 +160,8 @@ async def test_a_batch_does_what_it_can() -> None:
 
 @pytest.mark.parametrize(("rule", "status", "issue"), [
     ("412 once", 412, "conflict"), ("422:invariant once", 422, "invariant"),
-    ("409:lock-error once", 409, "lock-error"), ("500 once", 500, "exception"), ("429:3 once", 429, "throttled")])
+    ("409:lock-error once", 409, "lock-error"), ("500 once", 500, "exception"),
+    ("429:3 once", 429, "throttled")])
 async def test_faults_are_worded_as_operation_outcomes(rule: str, status: int, issue: str) -> None:
     async with FhirServer(plan=Plan(rule)) as fhir:
         got, outcome, _ = await ask("POST", f"{fhir.url}/Patient", patient("1"))
