@@ -1,0 +1,130 @@
+"""Acknowledgements: the only place that builds them.
+
+A positive one is built from a `Receipt` and nothing else (A03, invariant 1), and from the receipt and the
+header alone, so that a repeated message gets the same bytes again (invariant 7).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from canonical.findings import Finding, Rejection
+from canonical.receipt import Receipt
+from connectors.hl7v2.escapes import escape
+from connectors.hl7v2.header import Header
+
+#: Table 0357: what the peer is told for a finding of ours. Others are 207.
+CONDITIONS: Final[dict[str, tuple[str, str]]] = {
+    "hl7.no_control_id": ("101", "Required field missing"),
+    "mllp.message_type": ("200", "Unsupported message type"),
+    "mllp.processing_id": ("202", "Unsupported processing id"),
+    "mllp.frame_too_large": ("207", "Application internal error"),
+}
+_INTERNAL: Final = ("207", "Application internal error")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_PLACE: Final = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)\Z")
+
+
+class Stamp(NamedTuple):
+    """What makes one acknowledgement different from another."""
+
+    control_id: str
+    """MSH-10, at most 20 characters."""
+    at: int
+    """MSH-7: microseconds since the epoch (UTC)."""
+
+
+def stamp_of(receipt: Receipt) -> Stamp:
+    """The stamp of the acknowledgement that belongs to a receipt: always the same."""
+    name = receipt.message_id
+    if len(name) > 20:
+        name = hashlib.blake2b(name.encode(), digest_size=10).hexdigest()
+    return Stamp(name, receipt.received_at)
+
+
+def is_enhanced(header: Header) -> bool:
+    """Whether the sender asked for enhanced mode: MSH-15 or MSH-16 is valued (A01, A02)."""
+    return bool(header.field(15) or header.field(16))
+
+
+def is_due(header: Header, raw: bytes, *, positive: bool) -> bool:
+    """Whether the sender of a message is owed an answer on this connection now.
+
+    Original mode: always, except to an answer (A04). Enhanced mode: the accept acknowledgement as MSH-15
+    says (AL, NE, ER, SU; empty counts as NE), also for an application acknowledgement that asks for one.
+    An accept acknowledgement is never answered, whatever it says.
+    """
+    code = answers(header, raw)
+    if is_enhanced(header) and not code.startswith(b"C"):
+        return header.component(15, 1) in {b"AL", b"SU" if positive else b"ER"}
+    return not code
+
+
+def answers(header: Header, raw: bytes) -> bytes:
+    """MSA-1 of a message that is itself an answer; empty for one that answers nothing."""
+    separator = header.delimiters.field.encode("latin-1")
+    at = raw.find(b"MSA" + separator, header.end)
+    if at < 0 or raw[at - 1] not in b"\r\n":
+        return b"?" if header.component(9, 1) == b"ACK" else b""
+    return raw[at:at + 16].split(separator)[1].strip() or b"?"
+
+
+def positive(receipt: Receipt, header: Header, *, enhanced: bool) -> bytes:
+    """AA, or CA in enhanced mode.
+
+    Raises:
+        ValueError: the receipt is of a refused message.
+    """
+    if not receipt.positive:
+        raise ValueError("a refused message has no positive acknowledgement")
+    return _build(header, stamp_of(receipt), b"CA" if enhanced else b"AA", None)
+
+
+def negative(header: Header, reason: Finding, stamp: Stamp, *, enhanced: bool) -> bytes:
+    """AR, or CR in enhanced mode: unsupported, or transient (A09). Says code and place, never a value (A07)."""
+    return _build(header, stamp, b"CR" if enhanced else b"AR", reason)
+
+
+def _build(header: Header, stamp: Stamp, code: bytes, reason: Finding | None) -> bytes:
+    # Everything that comes from the message is copied as raw bytes under the message's own delimiters: all
+    # components of MSH-3 to MSH-6 (A05), MSH-10 to the last byte, whatever the character set.
+    d = header.delimiters
+    f = d.field.encode("latin-1")
+    c = d.component.encode("latin-1")
+    field = header.field
+    version = header.component(12, 1)
+    event = header.component(9, 2)
+    kind = b"ACK"
+    if event and c and version >= b"2.3":
+        kind = c.join((b"ACK", event, b"ACK") if version >= b"2.4" else (b"ACK", event))
+    time = (_EPOCH + timedelta(microseconds=stamp.at)).strftime("%Y%m%d%H%M%S.%f")[:-2] + "+0000"
+    msh = [b"MSH", header.fields[1], field(5), field(6), field(3), field(4), time.encode("ascii"), b"", kind,
+           stamp.control_id.encode("ascii", "replace"), field(11), field(12) or b"2.5.1"]
+    if field(18):
+        msh += [b"", b"", b"", b"", b"", field(18)]
+    segments = [f.join(msh), f.join((b"MSA", code, field(10)))]
+    if reason is not None:
+        modern = version >= b"2.5" or not version
+        number, words = CONDITIONS.get(reason.code, _INTERNAL)
+        text = _plain(words, header)
+        if version < b"2.7":
+            segments[1] += f + text
+        place = _PLACE.match(reason.at)
+        location = [place[1].encode(), b"1", place[2].encode()] if place else []
+        if modern:
+            segments.append(f.join((b"ERR", b"", c.join(location), c.join((number.encode(), text, b"HL70357")),
+                                    b"E", b"", b"", b"", text)))
+        else:
+            coded = d.subcomponent.encode("latin-1").join((number.encode(), text, b"HL70357"))
+            segments.append(f.join((b"ERR", c.join((*(location or (b"", b"", b"")), coded)))))
+    return b"\r".join((*segments, b""))
+
+
+def _plain(text: str, header: Header) -> bytes:
+    try:
+        return escape(text, header.delimiters).encode("latin-1")
+    except Rejection:  # delimiters without escape character, one of which the text holds
+        return b""

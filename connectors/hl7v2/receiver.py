@@ -1,0 +1,436 @@
+"""MLLP receiver: bytes to submissions, receipts to acknowledgements.
+
+Frames of one connection may be stored side by side (so that their commits are grouped), but are submitted and
+answered in the order they came (F02). Nothing that arrived is dropped unseen: a frame without a header, a
+frame that is too large or was cut off is submitted as refused, and gets no positive answer (F07, F09, A06).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import UNSET
+
+from canonical.findings import Finding, Severity, declare, finding
+from canonical.phi import Phi
+from canonical.receipt import Receipt
+from connectors.base import Accept, AckReport, Peek, Submission, Unavailable
+from connectors.hl7v2 import ack
+from connectors.hl7v2.framing import COMMIT_ACK, COMMIT_NAK, Deframer, frame
+from connectors.hl7v2.header import Header, narrow, read_header
+from connectors.hl7v2.peek import peek_with
+from connectors.hl7v2.settings import AckMode, MllpIn
+
+FRAME_TOO_LARGE: Final = declare(
+    "mllp.frame_too_large", Severity.ERROR,
+    "A frame exceeds the size limit; its beginning was kept and the connection was closed",
+    "If the message is right, raise `max_bytes` of this channel and have it sent again.")
+FRAME_INCOMPLETE: Final = declare(
+    "mllp.frame_incomplete", Severity.ERROR,
+    "The connection ended, or fell silent, inside a frame; what came was kept and not acknowledged",
+    "Nothing to do if the sender repeats the message; else look at the network between.")
+PROCESSING_ID: Final = declare(
+    "mllp.processing_id", Severity.ERROR,
+    "MSH-11 names a processing id that this endpoint does not take",
+    "A test system sends to production, or the other way round: correct the sender, or `processing_ids`.")
+MESSAGE_TYPE: Final = declare(
+    "mllp.message_type", Severity.ERROR,
+    "MSH-9 names a message type that this endpoint does not take",
+    "Stop the sender from sending it here, or add it to `message_types`.")
+UNAVAILABLE: Final = declare(
+    "mllp.unavailable", Severity.ERROR,
+    "The message could not be stored, so the sender was told to try again",
+    "Look at the database; nothing is lost if the sender repeats the message.")
+NO_HEADER: Final = declare(
+    "mllp.no_header", Severity.ERROR,
+    "A frame without a readable MSH segment arrived; it was kept and cannot be answered",
+    "Look at the stored bytes: which program writes to this port?")
+NO_CONTROL_ID: Final = declare(
+    "mllp.no_control_id", Severity.ERROR,
+    "A message without control id (MSH-10) was refused: its answer could not be told from another's",
+    "Have the sender fill MSH-10.")
+
+_KEPT_OF_OVERSIZE: Final = 65536
+_OWED_NOTHING: Final = ""
+
+
+class _Slot:
+    """The place of one frame in the queue of answers."""
+
+    __slots__ = ("answer", "code", "done", "receipt")
+
+    def __init__(self) -> None:
+        self.done = False
+        self.answer = b""
+        """Framed bytes to write; empty where none are due."""
+        self.code = _OWED_NOTHING
+        self.receipt: Receipt | None = None
+
+
+class _Connection(asyncio.Protocol):
+    """One peer."""
+
+    __slots__ = ("_closing", "_deframer", "_frame_began", "_last_heard", "_owner", "_paused", "_peer",
+                 "_slots", "_transport", "_unreported", "_write_blocked")
+
+    def __init__(self, owner: MllpReceiver) -> None:
+        self._owner = owner
+        self._deframer = Deframer(owner.settings.max_bytes, strict=owner.settings.strict_end)
+        self._slots: deque[_Slot] = deque()
+        self._unreported: list[_Slot] = []
+        self._closing = self._paused = self._write_blocked = False
+        self._peer = ""
+        self._transport: asyncio.Transport
+        self._last_heard = owner.now()
+        self._frame_began = 0.0
+
+    # -- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        # With limits of 0, pause_writing says exactly: not all of what was written has reached the socket.
+        self._transport.set_write_buffer_limits(high=0)
+        address = transport.get_extra_info("peername")
+        self._peer = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address or "")
+        if not self._owner.admit(self):
+            self._closing = True
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        deframer = self._deframer
+        self._last_heard = now = self._owner.now()
+        stray = deframer.stray
+        contents = deframer.feed(data)
+        for content in contents:
+            self._take(content)
+        if not deframer.in_frame:
+            self._frame_began = 0.0
+        elif contents or not self._frame_began:
+            self._frame_began = now
+        if deframer.stray != stray:
+            self._owner.stray_bytes += deframer.stray - stray
+        if deframer.oversize is not None:
+            self._refuse_oversize(deframer.oversize)
+        else:
+            self._regulate()
+
+    def eof_received(self) -> bool:
+        self._closing = True
+        self._keep_partial()
+        # Half-close (F10): the peer still reads, so answers still go out. TLS connections cannot do that.
+        return bool(self._slots) and self._transport.get_extra_info("ssl_object") is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
+        self._keep_partial()
+        self._report(delivered=False)
+        self._owner.dismiss(self)
+
+    def pause_writing(self) -> None:
+        self._write_blocked = True
+        self._regulate()
+
+    def resume_writing(self) -> None:
+        self._write_blocked = False
+        self._report(delivered=True)
+        self._regulate()
+
+    def _regulate(self) -> None:
+        """Read no faster than messages are stored and answers are taken."""
+        full = self._write_blocked or len(self._slots) >= self._owner.settings.max_in_flight
+        if full != self._paused and not self._transport.is_closing():
+            self._paused = full
+            if full:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    # -- messages
+
+    def _take(self, content: bytes) -> None:
+        if not content or content.isspace():  # F11: a keep-alive; there is nothing to keep
+            self._owner.empty_frames += 1
+            return
+        slot = _Slot()
+        self._slots.append(slot)
+        self._owner.run(self._store(content, slot), self)
+
+    async def _store(self, content: bytes, slot: _Slot) -> None:
+        owner = self._owner
+        raw = narrow(content)
+        header = read_header(raw)
+        peek = peek_with(header, raw)
+        refusal = owner.refusal(header, peek)
+        if refusal is not None:
+            # A refused message may come again after the configuration was mended, so it is not remembered.
+            peek = msgspec.structs.replace(peek, dedup=b"")
+        try:
+            slot.receipt = await owner.accept(Submission(
+                channel=owner.name, raw=Phi(content), peek=peek, peer=self._peer, refusal=refusal))
+        except Unavailable:
+            self._answer_unavailable(header, raw, slot)
+        else:
+            self._answer(header, raw, slot, slot.receipt)
+        slot.done = True
+        self._flush()
+
+    def _answer(self, header: Header | None, raw: bytes, slot: _Slot, receipt: Receipt) -> None:
+        owner = self._owner
+        prefix = frame(COMMIT_ACK) if owner.settings.commit_bytes else b""
+        slot.answer = prefix
+        if header is None:
+            return
+        enhanced, due = owner.manner(header, raw, positive=receipt.positive)
+        if not due:
+            return
+        if receipt.positive:
+            slot.code = "CA" if enhanced else "AA"
+            slot.answer = prefix + frame(ack.positive(receipt, header, enhanced=enhanced))
+        else:
+            slot.code = "CR" if enhanced else "AR"
+            reason = receipt.finding or finding(UNAVAILABLE)
+            slot.answer = prefix + frame(ack.negative(header, reason, ack.stamp_of(receipt), enhanced=enhanced))
+
+    def _answer_unavailable(self, header: Header | None, raw: bytes, slot: _Slot) -> None:
+        """Nothing was stored. Say so; where it cannot be said, only closing makes the sender notice."""
+        owner = self._owner
+        prefix = frame(COMMIT_NAK) if owner.settings.commit_bytes else b""
+        enhanced, due = (False, False) if header is None else owner.manner(header, raw, positive=False)
+        if header is not None and due:
+            reason = finding(UNAVAILABLE)
+            slot.answer = prefix + frame(ack.negative(header, reason, owner.stamp(), enhanced=enhanced))
+        elif prefix:
+            slot.answer = prefix
+        else:
+            self._closing = True
+
+    def _flush(self) -> None:
+        """Write the answers whose turn it is."""
+        slots, transport = self._slots, self._transport
+        ready: list[_Slot] = []
+        while slots and slots[0].done:
+            ready.append(slots.popleft())
+        if ready:
+            self._unreported += ready
+            if transport.is_closing():
+                self._report(delivered=False)
+            else:
+                if output := b"".join(slot.answer for slot in ready):
+                    transport.write(output)
+                if not self._write_blocked:
+                    self._report(delivered=True)
+        self._regulate()
+        if self._closing and not slots:
+            transport.close()
+
+    def _report(self, *, delivered: bool) -> None:
+        for slot in self._unreported:
+            if slot.receipt is not None:
+                # An answer that is not owed cannot be undelivered.
+                self._owner.ack_report(slot.receipt, slot.code, delivered or not slot.code)
+        self._unreported.clear()
+
+    # -- what goes wrong
+
+    def _refuse_oversize(self, beginning: bytes) -> None:
+        """F07: say so if the header can be read, and close."""
+        self._closing = True
+        slot = _Slot()
+        self._slots.append(slot)
+        self._owner.run(
+            self._store_refused(beginning[:_KEPT_OF_OVERSIZE], finding(FRAME_TOO_LARGE), slot), self)
+
+    def _keep_partial(self) -> None:
+        """F09: the peer is gone in mid-frame. Keep what came where people can see it."""
+        content = self._deframer.partial if self._deframer.in_frame else b""
+        self._deframer = Deframer(self._owner.settings.max_bytes)
+        if content.strip():
+            self._owner.run(
+                self._store_refused(content[:_KEPT_OF_OVERSIZE], finding(FRAME_INCOMPLETE), None), self)
+
+    async def _store_refused(self, content: bytes, reason: Finding, slot: _Slot | None) -> None:
+        # Not the whole message: it must neither be taken for it when that comes, nor hold up its lane.
+        peek = msgspec.structs.replace(peek_with(None, content), findings=())
+        raw = narrow(content)
+        header = read_header(raw)
+        if header is not None:
+            whole = peek_with(header, raw)
+            peek = msgspec.structs.replace(whole, dedup=b"", lanes=peek.lanes)
+        receipt = None
+        try:
+            receipt = await self._owner.accept(Submission(
+                channel=self._owner.name, raw=Phi(content), peek=peek, peer=self._peer, refusal=reason))
+        except Unavailable:
+            self._owner.unstored += 1
+        if slot is None:
+            return
+        if receipt is not None and header is not None:
+            slot.receipt = receipt
+            self._answer(header, raw, slot, receipt)
+        slot.done = True
+        self._flush()
+
+    def check(self, now: float) -> None:
+        """Close what is silent, or too slow with a frame (F08)."""
+        settings = self._owner.settings
+        if self._paused or self._closing:  # then it is we who keep the peer waiting
+            return
+        slow = self._frame_began and now - self._frame_began > settings.frame_timeout_s
+        silent = not self._slots and now - self._last_heard > settings.idle_timeout_s
+        if slow or silent:
+            self.close()
+
+    def close(self) -> None:
+        """Take nothing more; close when what has begun is answered."""
+        self._closing = True
+        self._keep_partial()
+        if not self._slots:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close now."""
+        self._transport.abort()
+
+
+class MllpReceiver:
+    """Listens on one port. See `connectors.base.Receiver`."""
+
+    def __init__(self, name: str, settings: MllpIn, accept: Accept, ack_report: AckReport, *,
+                 clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+                 new_id: Callable[[], str] = lambda: uuid.uuid4().hex[:20]) -> None:
+        """`clock` gives microseconds since the epoch and `new_id` a control id, for the one answer that no
+        receipt stands behind: that a message could not be stored."""
+        self.name = name
+        self.settings = settings
+        self.accept = accept
+        self.ack_report = ack_report
+        self.stray_bytes = 0
+        """Bytes outside frames, dropped (F03)."""
+        self.empty_frames = 0
+        """Frames without content, ignored (F11)."""
+        self.refused_connections = 0
+        """Connections over `max_connections`."""
+        self.unstored = 0
+        """Broken frames that could not be kept because the ledger was away."""
+        self._clock = clock
+        self._new_id = new_id
+        self._connections: set[_Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop
+        self._stopping = False
+
+    @property
+    def resources(self) -> Sequence[str]:
+        """The port."""
+        return (f"tcp:{self.settings.host}:{self.settings.port}",)
+
+    @property
+    def port(self) -> int:
+        """The port listened on: the one chosen by the system where the settings say 0."""
+        if self._server is None:
+            return self.settings.port
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def start(self) -> None:
+        """Listen. Raises OSError: port in use, no such address, certificate not readable."""
+        settings = self.settings
+        context = None if settings.tls is UNSET else settings.tls.context()
+        self._loop = asyncio.get_running_loop()
+        self._stopping = False
+        self._server = await self._loop.create_server(lambda: _Connection(self), settings.host, settings.port,
+                                                      ssl=context, backlog=1024)
+        self._sweep()
+
+    async def stop(self, grace: float) -> None:
+        """Stop listening, answer what has come, close."""
+        self._stopping = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.close()
+        deadline = self._loop.time() + grace if self._server is not None else 0.0
+        while self._tasks and (left := deadline - self._loop.time()) > 0:
+            await asyncio.wait(self._tasks, timeout=left)
+        for connection in list(self._connections):
+            connection.abort()
+        for task in self._tasks:
+            task.cancel()
+        if self._server is not None:
+            await self._server.wait_closed()
+            self._server = None
+
+    # -- for connections
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self._loop.time()
+
+    def admit(self, connection: _Connection) -> bool:
+        """Whether another connection may stay."""
+        if self._stopping or len(self._connections) >= self.settings.max_connections:
+            self.refused_connections += 1
+            return False
+        self._connections.add(connection)
+        return True
+
+    def dismiss(self, connection: _Connection) -> None:
+        """A connection is gone."""
+        self._connections.discard(connection)
+
+    def run(self, work: Coroutine[Any, Any, None], connection: _Connection) -> None:
+        """Run in the background for a connection; `stop` waits for it."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._ran, connection))
+
+    def _ran(self, connection: _Connection, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A defect behind the door. Answers can no longer be given in order: the peer has to come again.
+            self._loop.call_exception_handler({"message": "storing a message failed", "exception": error})
+            connection.abort()
+
+    def refusal(self, header: Header | None, peek: Peek) -> Finding | None:
+        """Why this endpoint does not take such a message; None if it does."""
+        settings = self.settings
+        if header is None:
+            return finding(NO_HEADER, at="byte 0")
+        if not peek.control_id:
+            return finding(NO_CONTROL_ID, at="MSH-10")
+        if settings.processing_ids and peek.processing_id not in settings.processing_ids:
+            return finding(PROCESSING_ID, at="MSH-11")
+        if settings.message_types and not (
+                peek.message_type in settings.message_types
+                or peek.message_type.split("^", 1)[0] in settings.message_types):
+            return finding(MESSAGE_TYPE, at="MSH-9")
+        return None
+
+    def manner(self, header: Header, raw: bytes, *, positive: bool) -> tuple[bool, bool]:
+        """(enhanced mode?, is an answer due?)"""
+        if self.settings.ack_mode is AckMode.ORIGINAL:
+            return False, not ack.answers(header, raw)
+        return ack.is_enhanced(header), ack.is_due(header, raw, positive=positive)
+
+    def stamp(self) -> ack.Stamp:
+        """A stamp for an answer without receipt."""
+        return ack.Stamp(self._new_id(), self._clock())
+
+    def _sweep(self) -> None:
+        now = self.now()
+        for connection in list(self._connections):
+            connection.check(now)
+        pause = min(1.0, self.settings.frame_timeout_s / 4, self.settings.idle_timeout_s / 4)
+        self._sweeper = self._loop.call_later(pause, self._sweep)
