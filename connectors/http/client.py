@@ -109,6 +109,8 @@ class HttpClient:
             if joined is None:
                 return Rejected("", finding(EGRESS))
             url = joined
+        if any("\n" in value or "\r" in value or "\0" in value for value in headers.values()):
+            return Rejected("", finding(EGRESS, detail="a header would hold a line break"))
         sent = {**self._headers, **headers}
         if self._credentials:
             sent["Authorization"] = self._credentials

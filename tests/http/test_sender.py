@@ -76,6 +76,14 @@ async def test_a_path_cannot_name_another_host(path: str) -> None:
     assert [r.line.split()[1].startswith("/base/") for r in peer.requests] == [True]
 
 
+async def test_no_value_can_add_a_header() -> None:
+    """Z19: request splitting."""
+    async with Peer(created) as peer, sender(peer.url) as it:
+        verdict = await it.send(dispatch("d-1\r\nX-Admin: 1"))
+    assert isinstance(verdict, Rejected)
+    assert peer.requests == []
+
+
 async def test_a_redirect_is_not_followed() -> None:
     """Z19."""
     async def elsewhere(exchange: Exchange) -> None:
