@@ -1,0 +1,310 @@
+"""MLLP sender: one message a connection in flight, its answer found by control id.
+
+What became of a message is one of four words (`connectors.base.Outcome`). The line between *retry* and
+*unknown* is the first byte: before it left, nothing happened; after it, only an answer can tell (F14).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import random
+import socket
+import ssl
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, cast
+
+from msgspec import UNSET
+
+from canonical.findings import Rejection, Severity, declare, finding
+from canonical.phi import Phi
+from connectors.base import Delivered, Dispatch, Outcome, Rejected, Retry, Unknown
+from connectors.hl7v2.disposition import Disposition, disposition, read_answer
+from connectors.hl7v2.er7 import Message, parse
+from connectors.hl7v2.framing import COMMIT_ACK, COMMIT_NAK, Deframer, can_be_framed, frame
+from connectors.hl7v2.header import narrow, read_header
+from connectors.hl7v2.settings import MllpOut
+
+UNREACHABLE: Final = declare(
+    "mllp.unreachable", Severity.WARNING,
+    "No connection to the peer could be opened; nothing was sent",
+    "Is the peer running, and are host, port and certificates right?")
+NO_ANSWER: Final = declare(
+    "mllp.no_answer", Severity.ERROR,
+    "The message was sent, but no acknowledgement of it came in time",
+    "Ask the peer whether it has the message (by its control id), then repeat it or mark it as delivered.")
+CONNECTION_LOST: Final = declare(
+    "mllp.connection_lost", Severity.ERROR,
+    "The connection ended after the message was sent and before its acknowledgement came",
+    "Ask the peer whether it has the message (by its control id), then repeat it or mark it as delivered.")
+UNCLEAR_ANSWER: Final = declare(
+    "mllp.unclear_answer", Severity.ERROR,
+    "The peer answered with an acknowledgement code that the standard does not have",
+    "Ask the peer what it means and add a row to `dispositions`.")
+REFUSED: Final = declare(
+    "mllp.refused", Severity.ERROR,
+    "The peer refused the message",
+    "The answer kept with this attempt says why; mend the data or the code table and replay.")
+REFUSED_ALL: Final = declare(
+    "mllp.refused_all", Severity.ERROR,
+    "The peer refuses such messages altogether: type, event, processing id or version is not supported",
+    "Correct this destination's mapping (MSH-9, MSH-11, MSH-12) or the peer's configuration.")
+TRY_AGAIN: Final = declare(
+    "mllp.try_again", Severity.WARNING,
+    "The peer could not take the message now",
+    "Nothing to do unless it lasts: the message is sent again.")
+DUPLICATE: Final = declare(
+    "mllp.duplicate_key", Severity.ERROR,
+    "The peer already holds something under this message's key, and it is not known to be this message",
+    "Compare with what the peer holds; skip this delivery if it is the same.")
+NOT_SENDABLE: Final = declare(
+    "mllp.not_sendable", Severity.ERROR,
+    "The message has no control id (MSH-10), or holds the bytes that end a frame",
+    "Correct the mapping that wrote it.")
+
+_REMEMBERED: Final = 1024
+"""Deliveries whose outcome was unknown, remembered to recognise their duplicates."""
+
+
+class _Lost(Exception):  # noqa: N818
+    """The connection ended before the answer came."""
+
+
+class _Session(asyncio.Protocol):
+    """One connection; at most one message waits for its answer."""
+
+    def __init__(self, owner: MllpSender) -> None:
+        self._owner = owner
+        self._deframer = Deframer(owner.settings.max_ack_bytes, strict=False)
+        self._awaited = b""
+        self._answer: asyncio.Future[Message | bytes] | None = None
+        self.transport: asyncio.Transport | None = None
+        self.used_at = 0.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether a message can be sent."""
+        return self.transport is not None and not self.transport.is_closing()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(_Lost())
+
+    def data_received(self, data: bytes) -> None:
+        for content in self._deframer.feed(data):
+            self._read(content)
+        if self._deframer.oversize is not None:
+            self.close()
+
+    def _read(self, content: bytes) -> None:
+        """Match by control id and nothing else (F15); what was not asked for is counted and dropped (F17)."""
+        answer = self._answer
+        if answer is None or answer.done():
+            self._owner.strange_answers += 1
+        elif content in {COMMIT_ACK, COMMIT_NAK}:
+            if content == COMMIT_NAK and self._owner.settings.commit_bytes:
+                answer.set_result(content)
+        else:
+            message = _parsed(content)
+            msa = message.first("MSA") if message is not None else None
+            if message is None or msa is None or _bytes(msa.field(2), message) != self._awaited:
+                self._owner.strange_answers += 1
+            else:
+                answer.set_result(message)
+
+    async def exchange(self, body: bytes, control_id: bytes) -> Message | bytes:
+        """Send and wait. Raises `_Lost` when the connection ends first; waits without limit otherwise."""
+        assert self.transport is not None
+        self._awaited = control_id
+        self._answer = asyncio.get_running_loop().create_future()
+        try:
+            self.transport.write(frame(body))
+            return await self._answer
+        finally:
+            self._answer = None
+
+    def close(self) -> None:
+        """Close now; whatever comes late is not read any more."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class MllpSender:
+    """Sends to one peer over up to ``max_sessions`` connections. See `connectors.base.Sender`."""
+
+    def __init__(self, name: str, settings: MllpOut, *, jitter: Callable[[], float] = random.random) -> None:
+        """`jitter` gives a number from 0 to 1 that spreads reconnection attempts."""
+        self.name = name
+        self.settings = settings
+        self.strange_answers = 0
+        """Answers that matched no message in flight: late ones, or a peer that mixes up control ids."""
+        self._jitter = jitter
+        self._free: asyncio.LifoQueue[_Session] = asyncio.LifoQueue()
+        self._sessions: set[_Session] = set()
+        self._under_way = 0
+        self._drained = asyncio.Event()
+        self._stopped = False
+        self._context: ssl.SSLContext | None = None
+        self._failures = 0
+        self._not_before = 0.0
+        self._next_slot = 0.0
+        self._unknown: OrderedDict[str, bytes] = OrderedDict()
+
+    async def start(self) -> None:
+        """Read certificates. Raises OSError where they cannot be read."""
+        if self.settings.tls is not UNSET:
+            self._context = self.settings.tls.context()
+        self._stopped = False
+        self._sessions = {_Session(self) for _ in range(self.settings.max_sessions)}
+        self._free = asyncio.LifoQueue()
+        for session in self._sessions:
+            self._free.put_nowait(session)
+
+    async def stop(self, grace: float) -> None:
+        """Wait for answers under way, then close: what has no answer by then is unknown."""
+        self._stopped = True
+        if self._under_way:
+            self._drained.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained.wait(), grace)
+        for session in self._sessions:
+            session.close()
+
+    async def send(self, dispatch: Dispatch) -> Outcome:
+        """Deliver once (see `connectors.base.Sender`)."""
+        body = dispatch.body.reveal()
+        header = read_header(narrow(body))
+        if header is None or not header.field(10) or not can_be_framed(body):
+            return Rejected("", finding(NOT_SENDABLE))
+        self._under_way += 1
+        try:
+            await self._pace()
+            outcome = await self._send(body, header.field(10), dispatch.identity)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._drained.set()
+        self._remember(dispatch.identity, body, outcome)
+        return outcome
+
+    async def _send(self, body: bytes, control_id: bytes, identity: str) -> Outcome:
+        loop = asyncio.get_running_loop()
+        session = await self._free.get()
+        try:
+            if session.usable and loop.time() - session.used_at > self.settings.idle_close_s:
+                session.close()
+            if not session.usable:
+                self._sessions.discard(session)
+                session = _Session(self)  # also where it cannot be connected: it takes the other's place
+                self._sessions.add(session)
+                if (away := await self._connect(session)) is not None:
+                    return away
+            async with asyncio.timeout(self.settings.ack_timeout_s):
+                answer = await session.exchange(body, control_id)
+        except TimeoutError:
+            session.close()  # a late answer must not be read as another message's (F17)
+            return Unknown(finding(NO_ANSWER), "timeout")
+        except _Lost:
+            return Unknown(finding(CONNECTION_LOST), "lost")
+        except asyncio.CancelledError:
+            session.close()
+            raise
+        finally:
+            session.used_at = loop.time()
+            self._free.put_nowait(session)
+        if isinstance(answer, bytes):
+            return Retry("NAK", finding(TRY_AGAIN))
+        return self._judge(answer, identity, body)
+
+    async def _connect(self, session: _Session) -> Retry | None:
+        """Open the connection; or say that it must be tried later, without waiting here (F13)."""
+        settings, loop = self.settings, asyncio.get_running_loop()
+        wait = self._not_before - loop.time()
+        if self._stopped or wait > 0:
+            return Retry("away", finding(UNREACHABLE), after=max(wait, 0.0), free=True)
+        name = None if settings.tls is UNSET else settings.tls.server_name or settings.host
+        try:
+            async with asyncio.timeout(settings.connect_timeout_s):
+                await loop.create_connection(lambda: session, settings.host, settings.port,
+                                             ssl=self._context, server_hostname=name)
+        except OSError:  # refused, no route, no such name, certificate not accepted, timed out
+            self._failures += 1
+            pause = min(settings.reconnect_max_s, settings.reconnect_min_s * 2 ** min(self._failures - 1, 16))
+            pause *= 0.5 + self._jitter() / 2
+            self._not_before = loop.time() + pause
+            return Retry("away", finding(UNREACHABLE), after=pause, free=True)
+        self._failures = 0
+        return None
+
+    async def _pace(self) -> None:
+        loop = asyncio.get_running_loop()
+        slot = max(self._next_slot, loop.time())
+        self._next_slot = slot + 1 / self.settings.max_rate_per_s
+        if (wait := slot - loop.time()) > 0:
+            await asyncio.sleep(wait)
+
+    def _judge(self, message: Message, identity: str, body: bytes) -> Outcome:
+        answer = read_answer(message)
+        response = Phi(message.emit())
+        code = f"{answer.code} {answer.condition}".strip()
+        what = disposition(answer, self.settings.dispositions)
+        if what is Disposition.DUPLICATE:
+            same = self._unknown.get(identity) == hashlib.sha256(body).digest()
+            what = Disposition.DELIVERED if same else what
+        match what:
+            case Disposition.DELIVERED:
+                return Delivered(code, response=response if _says_more(message) else None)
+            case Disposition.RETRY:
+                return Retry(code, finding(TRY_AGAIN), response=response)
+            case Disposition.FIX_DATA:
+                return Rejected(code, finding(REFUSED, detail=_where(message)), response=response)
+            case Disposition.FIX_CONFIG:
+                return Rejected(code, finding(REFUSED_ALL), channel_wide=True, response=response)
+            case Disposition.DUPLICATE:
+                return Rejected(code, finding(DUPLICATE), response=response)
+            case Disposition.UNKNOWN:
+                return Unknown(finding(UNCLEAR_ANSWER), code)
+
+    def _remember(self, identity: str, body: bytes, outcome: Outcome) -> None:
+        if isinstance(outcome, Unknown):
+            self._unknown[identity] = hashlib.sha256(body).digest()
+            if len(self._unknown) > _REMEMBERED:
+                self._unknown.popitem(last=False)
+        elif isinstance(outcome, Delivered | Rejected):
+            self._unknown.pop(identity, None)
+
+
+def _parsed(content: bytes) -> Message | None:
+    try:
+        return parse(content)
+    except Rejection:
+        return None
+
+
+def _bytes(text: str, message: Message) -> bytes:
+    return text.encode(message.charset or "ascii", "surrogateescape")
+
+
+def _says_more(message: Message) -> bool:
+    """Whether the answer is a message in its own right (SRR, RSP) and not a plain acknowledgement."""
+    header = message.first("MSH")
+    return header is not None and not header.field(9).startswith("ACK")
+
+
+def _where(message: Message) -> str:
+    """The place the peer complains about, if it names one that is a place (``ERR-2``): never its words."""
+    err = message.first("ERR")
+    parts = (err.field(2) if err is not None else "").split(message.delimiters.component or "\0")
+    segment, number = parts[0], parts[2] if len(parts) > 2 else ""
+    if len(segment) == 3 and segment.isalnum() and segment.isupper() and len(number) < 4 and number.isdigit():
+        return f"{REFUSED.summary}: {segment}-{number}"
+    return ""
