@@ -1,0 +1,32 @@
+"""What can be wrong with a start, as findings: each is one line and ends the command with exit code 2."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from canonical.findings import Severity, declare
+
+NO_SITE: Final = declare(
+    "config.no_site", Severity.FATAL, "There is no site configuration here.",
+    "Name the folder that holds site.yaml: --config config/demo")
+NO_MAPPINGS: Final = declare(
+    "config.no_mappings", Severity.FATAL, "The folder of the mapping tables does not exist.",
+    "Correct `mappings` in site.yaml; it is relative to the file.")
+DATABASE: Final = declare(
+    "config.database", Severity.FATAL, "The ledger's database cannot be used.",
+    "Correct DRAGOMAN_DATABASE, or start the database.")
+NO_LEDGER: Final = declare(
+    "config.no_ledger", Severity.FATAL, "There is no ledger yet: nothing has run here.",
+    "Start the site first: dragoman run --config DIR")
+BROKER: Final = declare(
+    "config.broker", Severity.FATAL, "The broker's address is of no known kind.",
+    "DRAGOMAN_BROKER is amqp://USER@HOST:PORT/VHOST, or not set for the in-process one.")
+DISTRIBUTED: Final = declare(
+    "config.needs_broker", Severity.FATAL, "Processes with a role of their own need a broker between them.",
+    "Set DRAGOMAN_BROKER to amqp://…, and DRAGOMAN_DATABASE to a PostgreSQL, or run --role all.")
+METRICS_PORT: Final = declare(
+    "config.metrics_port", Severity.FATAL, "The port for metrics cannot be had.",
+    "Give `metrics_port` another number, or 0 for none.")
+NO_TABLE: Final = declare(
+    "config.no_table", Severity.FATAL, "The configuration names no mapping table for this kind of message.",
+    "Add the type to `mapping` of the channel or destination, then replay.")
