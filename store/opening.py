@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy import URL, make_url
+
 from store.ledger import Ledger
 from store.memory import MemoryLedger
+from store.sql.ledger import SqlLedger
+from store.sql.postgres import PostgresDriver
+from store.sql.sqlite import SqliteDriver
 
 
 def open_ledger(url: str, *, partitions: int = 16, outbox: bool = True) -> Ledger:
@@ -19,4 +27,24 @@ def open_ledger(url: str, *, partitions: int = 16, outbox: bool = True) -> Ledge
     """
     if url == "memory:":
         return MemoryLedger(partitions=partitions, outbox=outbox)
+    if url.startswith("sqlite:///"):
+        return _sqlite(url, partitions, outbox)
+    if url.startswith(("postgresql://", "postgres://")):
+        return _postgres(url, partitions, outbox)
     raise ValueError("a ledger's address starts with sqlite:///, postgresql:// or is memory:")
+
+
+def _sqlite(url: str, partitions: int, outbox: bool) -> Ledger:
+    path = Path(url.removeprefix("sqlite:///"))
+    address = URL.create("sqlite+pysqlite", database=str(path))
+    return SqlLedger(SqliteDriver(path), address, name=_name(), partitions=partitions, outbox=outbox)
+
+
+def _postgres(url: str, partitions: int, outbox: bool) -> Ledger:
+    address = make_url(url).set(drivername="postgresql+psycopg")
+    return SqlLedger(PostgresDriver(url), address, name=_name(), partitions=partitions, outbox=outbox)
+
+
+def _name() -> str:
+    """Unique among all writers, for ever: two processes of the same host and number must not be mixed up."""
+    return uuid4().hex

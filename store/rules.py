@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from canonical.findings import Finding
 from canonical.receipt import Receipt, ReceiptMint, Verdict
 from store.partition import partition_of
 from store.records import DeliveryState, Message, MessageState, NewMessage
@@ -35,8 +36,14 @@ def _reason(message: NewMessage) -> str:
 
 
 def receipt_for(mint: ReceiptMint, first: Message, verdict: Verdict) -> Receipt:
-    """The receipt of a stored message; a refused one is refused each time it comes."""
-    if first.state is MessageState.REFUSED:
-        finding = first.findings[0] if first.findings else None
-        return mint.issue(first.id, first.control_id, first.received_at, Verdict.REFUSED, finding)
-    return mint.issue(first.id, first.control_id, first.received_at, verdict)
+    """The receipt of a stored message."""
+    return receipt(mint, verdict, first.id, first.control_id, first.received_at, first.state, first.findings)
+
+
+def receipt(mint: ReceiptMint, verdict: Verdict, message_id: str, control_id: str, received_at: int,
+            state: MessageState, findings: tuple[Finding, ...]) -> Receipt:
+    """The receipt of a stored message from its parts; a refused one is refused each time it comes."""
+    if state is MessageState.REFUSED:
+        finding = findings[0] if findings else None
+        return mint.issue(message_id, control_id, received_at, Verdict.REFUSED, finding)
+    return mint.issue(message_id, control_id, received_at, verdict)
