@@ -80,6 +80,10 @@ _RESOURCE_ACTION: Final = {
 }
 
 
+class WrongSubject(TypeError):  # noqa: N818 - a verdict about the input
+    """An event about another type of entity than the state of its subject."""
+
+
 def sort_key(event: Event) -> str:
     """The place of an event in the history of its subject: sortable text, total, the same on every replay."""
     return f"{event.version.at} {event.version.tie} {event.id}"
@@ -102,17 +106,17 @@ def apply(state: AnyEntity | None, event: Event, findings: list[Finding] | None 
         findings: receives what is worth knowing about this step.
 
     Raises:
-        TypeError: the event is about another type of entity than the state.
+        WrongSubject: the event is about another type of entity than the state.
     """
     entity = event.entity
     if isinstance(entity, Appointment):
         if state is not None and not isinstance(state, Appointment):
-            raise TypeError("an appointment event for a subject that is no appointment")
+            raise WrongSubject("an appointment event for a subject that is no appointment")
         return _appointment(state, entity, event, [] if findings is None else findings)
     if state is None:
         return _changed(entity, links=_unlinked(entity)) if isinstance(entity, Patient) else entity
     if type(state) is not type(entity):
-        raise TypeError("an event about another type of entity than the state of its subject")
+        raise WrongSubject("an event about another type of entity than the state of its subject")
     if isinstance(entity, Patient) and isinstance(state, Patient):
         return _patient(state, entity, event)
     return _patched(state, entity)

@@ -64,13 +64,14 @@ class Verdict(msgspec.Struct, frozen=True):
     """Every message would be refused: stop the destination and tell somebody."""
 
 
-def decide(outcome: Outcome, *, attempt: int, age_s: float, policy: Policy, idempotent: bool,
+def decide(outcome: Outcome, *, attempt: int, tries: int, age_s: float, policy: Policy, idempotent: bool,
            chance: float) -> Verdict:
     """The verdict on one attempt.
 
     Args:
         outcome: the sender's word.
         attempt: number of this attempt among those that count, from 1.
+        tries: number of this attempt among all, from 1: how long to wait follows from it.
         age_s: seconds since the delivery was planned.
         policy: of the destination.
         idempotent: the destination tells a repetition by its identity and has one effect.
@@ -88,7 +89,7 @@ def decide(outcome: Outcome, *, attempt: int, age_s: float, policy: Policy, idem
                            reason=REJECTED.name, finding=outcome.finding)
         case Unknown() if not idempotent:
             return Verdict(DeliveryState.PARKED, AttemptOutcome.UNKNOWN, code=outcome.code, reason=UNKNOWN.name,
-                           finding=outcome.finding)
+                           finding=outcome.finding, away=True)
         case Unknown():
             word, counted, asked = AttemptOutcome.UNKNOWN, True, None
         case Retry():
@@ -97,13 +98,13 @@ def decide(outcome: Outcome, *, attempt: int, age_s: float, policy: Policy, idem
         reason = UNKNOWN if word is AttemptOutcome.UNKNOWN else EXHAUSTED
         return Verdict(DeliveryState.PARKED, word, code=outcome.code, reason=reason.name,
                        finding=finding(reason))
-    delay = max(backoff(policy, attempt, chance), asked or 0.0)
+    delay = max(backoff(policy, tries, chance), asked or 0.0)
     return Verdict(DeliveryState.PENDING, word, delay, counted, outcome.code, AWAY.name if not counted else "",
                    outcome.finding, away=not counted or word is AttemptOutcome.UNKNOWN)
 
 
-def backoff(policy: Policy, attempt: int, chance: float) -> float:
-    """Seconds until the attempt after number `attempt`: grows geometrically, capped, part of it random."""
-    steps = min(attempt - 1, 64)
+def backoff(policy: Policy, tries: int, chance: float) -> float:
+    """Seconds until the attempt after number `tries`: grows geometrically, capped, part of it random."""
+    steps = min(tries - 1, 64)
     delay = min(policy.max_s, policy.first_s * policy.factor ** steps)
     return delay * (1 - policy.jitter) + delay * policy.jitter * chance

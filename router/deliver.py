@@ -1,0 +1,604 @@
+"""The one gate: what leaves, in order, once.
+
+One `Gatekeeper` a destination serves every partition this process holds. It keeps the open deliveries of each
+lane in memory, in order; only the oldest of a lane may go. A batch of due ones is marked *in flight* in one
+commit before the first byte leaves, sent with as many at once as the destination allows, and settled in
+grouped commits. Only then may the next of a lane go (invariant 4).
+
+A destination in trouble closes for a while and is probed with one delivery at a time: it costs the others
+nothing, and its own messages no attempts (invariant 10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+import msgspec
+
+from canonical.clock import Clock
+from canonical.event import Event
+from canonical.failpoints import Injected, point
+from canonical.findings import Finding, Rejection, Severity, declare, finding
+from canonical.model import AnyEntity
+from canonical.phi import Phi
+from connectors.base import Dispatch, Outcome, Sender, Unavailable, Unknown
+from router import retry
+from router.faults import report
+from router.holding import Holding
+from router.site import Destination
+from router.translate import Translator
+from store.ledger import LeaseLost, LedgerUnavailable, Work
+from store.records import (
+    Attempt,
+    AttemptOutcome,
+    Delivery,
+    DeliveryState,
+    NewDelivery,
+    Settlement,
+)
+
+UNWRITABLE: Final = declare(
+    "delivery.unwritable", Severity.ERROR, "The event cannot be written in the destination's format.",
+    "Mend the destination's mapping or code table, then replay.")
+SENDER_ERROR: Final = declare(
+    "delivery.sender_error", Severity.ERROR, "The connector failed in a way that nobody foresaw.",
+    "Report it with the place given; whether the message had its effect is not known.")
+LOST_EVENT: Final = declare(
+    "delivery.event_missing", Severity.ERROR, "The event of the delivery is not in the ledger any more.",
+    "It was purged or the database was restored in part: skip the delivery, or reprocess the message.")
+
+#: Consecutive failures of different deliveries after which the destination itself is taken to be in trouble.
+TROUBLE: Final = 3
+#: Deliveries marked in flight at once where repeating one is harmless.
+WINDOW: Final = 64
+#: Events kept in memory a destination; the rest is read when its turn comes.
+EVENTS_KEPT: Final = 4_000
+#: Seconds between attempts to reach a ledger that is away.
+LEDGER_RETRY_S: Final = 0.5
+
+_BEFORE_MARK: Final = point("deliver.before_inflight")
+_BEFORE_SEND: Final = point("deliver.before_send")
+_AFTER_SEND: Final = point("deliver.after_send")
+_AFTER_SETTLE: Final = point("deliver.after_settle")
+
+
+#: Takes (delivery, answer); raises Unavailable where it could not be stored.
+Respond: TypeAlias = Callable[[Delivery, Phi[bytes]], Awaitable[None]]
+
+
+class Health(StrEnum):
+    """How a destination is."""
+
+    OPEN = "open"
+    AWAY = "away"
+    """It cannot be reached: probed with growing pauses."""
+    STOPPED = "stopped"
+    """It refuses everything: a person must act; probed all the same."""
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """What people and metrics want to know of a destination."""
+
+    destination: str
+    health: Health
+    since: int
+    reason: str
+    waiting: int
+    in_flight: int
+    parked: int
+
+
+class Entry:
+    """One open delivery in memory."""
+
+    __slots__ = ("born", "busy", "delivery", "dispatch", "event", "holding", "started_at", "subject", "touched",
+                 "tries")
+
+    def __init__(self, delivery: Delivery, event: Event | None, holding: Holding) -> None:
+        self.delivery = delivery
+        self.event = event
+        self.subject = event.subject_key if event is not None else ""
+        self.holding = holding
+        self.dispatch: Dispatch | None = None
+        """Kept over attempts whose effect is not known, so that a repetition is byte for byte the same."""
+        self.busy = False
+        """From being picked until being settled."""
+        self.tries = delivery.attempts
+        self.born = min(delivery.since, delivery.due_at)
+        """Where its patience begins: when it was planned, or released by a person, or taken over."""
+        self.started_at = 0
+        self.touched = 0
+        """When memory last knew better than a look at the ledger begun before."""
+
+    @property
+    def parked(self) -> bool:
+        return self.delivery.state is DeliveryState.PARKED
+
+
+class Gatekeeper:
+    """Delivers to one destination.
+
+    Args:
+        name: of the destination.
+        settings: of the destination.
+        sender: the connector; started and stopped by the caller.
+        work: the ledger.
+        translator: writes messages.
+        clock: for the time.
+        chance: random numbers in [0, 1).
+        respond: takes a peer's answer that is worth being a message of its own; awaited before the delivery
+            is settled, so that an answer is never lost.
+    """
+
+    def __init__(self, name: str, settings: Destination, sender: Sender, work: Work, translator: Translator,
+                 clock: Clock, chance: Callable[[], float], respond: Respond | None = None) -> None:
+        self.name = name
+        self._settings = settings
+        self._sender = sender
+        self._work = work
+        self._translator = translator
+        self._clock = clock
+        self._chance = chance
+        self._respond = respond
+        self._lanes: dict[str, deque[Entry]] = {}
+        self._by_id: dict[str, Entry] = {}
+        self._by_subject: dict[str, list[Entry]] = {}
+        self._due: list[tuple[int, int, str]] = []
+        self._later: list[tuple[int, str]] = []
+        self._busy = 0
+        self._slots = asyncio.Semaphore(settings.max_in_flight)
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unsettled: list[tuple[Entry, Settlement]] = []
+        self._settler: asyncio.Task[None] | None = None
+        self._health = Health.OPEN
+        self._health_since = clock.now()
+        self._health_reason = ""
+        self._failures = 0
+        self._closed_until = 0
+        self._stopping = False
+        self._loop: asyncio.Task[None] | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._loop = asyncio.create_task(self._run(), name=f"deliver-{self.name}")
+        self._loop.add_done_callback(report)
+
+    async def stop(self, grace: float) -> None:
+        """Send nothing new; let what is under way finish within `grace` seconds."""
+        self._stopping = True
+        self._wake.set()
+        if self._loop is not None:
+            await asyncio.wait([self._loop])
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        for task in self._tasks:
+            task.cancel()
+        if self._settler is not None:
+            await asyncio.wait([self._settler], timeout=grace)
+            self._settler.cancel()
+
+    def status(self) -> Status:
+        """A snapshot."""
+        parked = sum(1 for lane in self._lanes.values() if lane[0].parked)
+        return Status(destination=self.name, health=self._health, since=self._health_since,
+                      reason=self._health_reason, waiting=len(self._by_id) - self._busy - parked,
+                      in_flight=self._busy, parked=parked)
+
+    # -- what is to be delivered --------------------------------------------------------------------------
+
+    def add(self, holding: Holding, deliveries: Iterable[tuple[NewDelivery, Event | None]]) -> None:
+        """Take committed deliveries, in order; those known already are left as they are."""
+        for planned, event in deliveries:
+            if planned.id in self._by_id:
+                continue
+            delivery = planned if isinstance(planned, Delivery) else _stored(planned)
+            entry = Entry(delivery, event if len(self._by_id) < EVENTS_KEPT else None, holding)
+            entry.subject = event.subject_key if event is not None else ""
+            self._by_id[delivery.id] = entry
+            if entry.subject and self._settings.content == "state":
+                self._by_subject.setdefault(entry.subject, []).append(entry)
+            lane = self._lanes.get(delivery.lane)
+            if lane is None:
+                self._lanes[delivery.lane] = deque((entry,))
+                self._schedule(entry)
+            else:
+                lane.append(entry)
+        self._wake.set()
+
+    def waiting(self, subject_key: str) -> list[str]:
+        """Deliveries of a subject that wait and have not been tried."""
+        return [entry.delivery.id for entry in self._by_subject.get(subject_key, ())
+                if not entry.busy and entry.delivery.state is DeliveryState.PENDING and entry.dispatch is None]
+
+    def withdraw(self, delivery_ids: Iterable[str]) -> None:
+        """These deliveries have been settled by somebody else."""
+        for delivery_id in delivery_ids:
+            entry = self._by_id.get(delivery_id)
+            if entry is not None and not entry.busy:
+                self._forget(entry)
+
+    def reconcile(self, holding: Holding, stored: Sequence[Delivery], as_of: int) -> None:
+        """Bring memory in line with the ledger after people have decided: released, skipped, added.
+
+        Args:
+            holding: the partition.
+            stored: its open deliveries.
+            as_of: time before they were read; what has changed in memory since is left alone.
+        """
+        known = {delivery.id: delivery for delivery in stored if delivery.destination == self.name}
+        mine = [e for e in self._by_id.values() if e.holding is holding and not e.busy and e.touched < as_of]
+        for entry in mine:
+            now = known.get(entry.delivery.id)
+            if now is None:
+                self._forget(entry)
+            elif now.state is not entry.delivery.state and now.state is not DeliveryState.INFLIGHT:
+                entry.delivery = now
+                entry.dispatch = None
+                entry.tries = now.attempts
+                entry.born = min(now.since, now.due_at)
+                if self._lanes[now.lane][0] is entry:
+                    self._schedule(entry)
+        self.add(holding, [(delivery, None) for delivery in known.values()
+                           if delivery.state is not DeliveryState.INFLIGHT])
+
+    def unfinished(self, holding: Holding) -> bool:
+        """True while something of the partition waits or is under way here (parked work is for people)."""
+        return any(entry.holding is holding and not self._lanes[entry.delivery.lane][0].parked
+                   for entry in self._by_id.values())
+
+    async def drop(self, holding: Holding, grace: float) -> None:
+        """Let go of a partition: nothing new of it is sent; what is under way may finish within `grace`."""
+        for entry in [e for e in self._by_id.values() if e.holding is holding and not e.busy]:
+            self._forget(entry)
+        deadline = self._clock.monotonic() + grace
+        while not holding.lost.is_set() and any(e.holding is holding for e in self._by_id.values()):
+            if self._clock.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.01)
+            for entry in [e for e in self._by_id.values() if e.holding is holding and not e.busy]:
+                self._forget(entry)
+
+    # -- order --------------------------------------------------------------------------------------------
+
+    def _schedule(self, entry: Entry) -> None:
+        """The entry is the oldest of its lane."""
+        if entry.parked or entry.busy:
+            return
+        delivery = entry.delivery
+        if delivery.due_at > self._clock.now():
+            heapq.heappush(self._later, (delivery.due_at, delivery.id))
+        else:
+            heapq.heappush(self._due, (-delivery.priority, delivery.message_seq, delivery.id))
+        self._wake.set()
+
+    def _forget(self, entry: Entry) -> None:
+        delivery = entry.delivery
+        self._by_id.pop(delivery.id, None)
+        if entry.subject and (same := self._by_subject.get(entry.subject)) is not None:
+            with contextlib.suppress(ValueError):
+                same.remove(entry)
+            if not same:
+                del self._by_subject[entry.subject]
+        lane = self._lanes.get(delivery.lane)
+        if lane is None:
+            return
+        was_head = lane[0] is entry
+        with contextlib.suppress(ValueError):
+            lane.remove(entry)
+        if not lane:
+            del self._lanes[delivery.lane]
+        elif was_head:
+            self._schedule(lane[0])
+
+    def _pick(self, room: int) -> list[Entry]:
+        now = self._clock.now()
+        while self._later and self._later[0][0] <= now:
+            _, delivery_id = heapq.heappop(self._later)
+            entry = self._by_id.get(delivery_id)
+            if entry is not None:
+                delivery = entry.delivery
+                heapq.heappush(self._due, (-delivery.priority, delivery.message_seq, delivery.id))
+        picked: list[Entry] = []
+        while self._due and len(picked) < room:
+            _, _, delivery_id = heapq.heappop(self._due)
+            entry = self._by_id.get(delivery_id)
+            if (entry is None or entry.busy or entry.parked or entry.delivery.due_at > now
+                    or self._lanes[entry.delivery.lane][0] is not entry):
+                continue
+            entry.busy = True
+            self._busy += 1
+            picked.append(entry)
+        return picked
+
+    # -- the loop -----------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            picked = self._pick(self._room())
+            if not picked:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._pause())
+                continue
+            await self._dispatch(picked)
+
+    def _room(self) -> int:
+        if self._clock.now() < self._closed_until:
+            return 0
+        if self._health is not Health.OPEN:
+            return 0 if self._busy else 1  # one probe
+        limit = self._settings.max_in_flight
+        if self._settings.idempotent:
+            limit = max(limit, WINDOW)
+        return limit - self._busy
+
+    def _pause(self) -> float:
+        now = self._clock.now()
+        moments = [self._later[0][0]] if self._later else []
+        if now < self._closed_until:
+            moments.append(self._closed_until)
+        return max(min([(moment - now) / 1e6 for moment in moments], default=60.0), 0.001)
+
+    async def _dispatch(self, picked: Sequence[Entry]) -> None:
+        try:
+            written = await self._write(picked)
+        except LedgerUnavailable:
+            await self._put_back(picked)
+            return
+        by_holding: dict[int, list[Entry]] = {}
+        for entry in written:
+            by_holding.setdefault(id(entry.holding), []).append(entry)
+        _BEFORE_MARK()
+        await asyncio.gather(*[self._mark_and_send(entries) for entries in by_holding.values()])
+
+    async def _mark_and_send(self, entries: Sequence[Entry]) -> None:
+        holding = entries[0].holding
+        if holding.lost.is_set():
+            self._abandon(entries)
+            return
+        try:
+            marked = await self._work.inflight(
+                holding.lease, [entry.delivery.id for entry in entries], self._clock.now())
+        except LeaseLost:
+            holding.lose()
+            self._abandon(entries)
+            return
+        except LedgerUnavailable:
+            await self._put_back(entries)
+            return
+        for entry in entries:
+            if entry.delivery.id in marked:
+                task = asyncio.create_task(self._send(entry))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+                task.add_done_callback(report)
+        if len(marked) < len(entries):
+            await self._look_again(holding, [e for e in entries if e.delivery.id not in marked])
+
+    async def _look_again(self, holding: Holding, entries: Sequence[Entry]) -> None:
+        """Not pending any more: a person or a newer state has settled them. They keep their place in the lane
+        until the ledger has said what they are now, so that nothing behind them slips through."""
+        try:
+            stored = {d.id: d for d in await self._work.open_deliveries(holding.partition)}
+        except LedgerUnavailable:
+            await self._put_back(entries)
+            return
+        for entry in entries:
+            self._busy -= 1
+            entry.busy = False
+            now = stored.get(entry.delivery.id)
+            if now is None:
+                self._forget(entry)
+            else:
+                entry.delivery = now
+                self._schedule(entry)
+
+    async def _write(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Those that have bytes now. The others are settled: they cannot be written."""
+        missing = [e.delivery.event_id for e in entries if e.event is None and e.dispatch is None]
+        found: Mapping[str, Event] = await self._work.events(missing) if missing else {}
+        states = await self._states(entries, found)
+        written = []
+        for entry in entries:
+            if entry.dispatch is not None:
+                written.append(entry)
+                continue
+            event = entry.event or found.get(entry.delivery.event_id)
+            if event is None:
+                self._refuse(entry, (finding(LOST_EVENT),), LOST_EVENT.name)
+                continue
+            try:
+                entry.dispatch = self._translator.write(entry.delivery, event, states.get(event.subject_key))
+            except Rejection as rejection:
+                self._refuse(entry, rejection.findings, UNWRITABLE.name)
+            except Exception as error:  # a defect of ours must cost one delivery, not the destination
+                detail = type(error).__name__
+                self._refuse(entry, (finding(UNWRITABLE, detail=detail),), UNWRITABLE.name)
+            else:
+                written.append(entry)
+        return written
+
+    async def _states(self, entries: Sequence[Entry], found: Mapping[str, Event]) -> dict[str, AnyEntity]:
+        if self._settings.content != "state":
+            return {}
+        events = [entry.event or found.get(entry.delivery.event_id) for entry in entries]
+        states = await self._work.states({event.subject_key for event in events if event is not None})
+        return {key: state.entity for key, state in states.items()}
+
+    async def _send(self, entry: Entry) -> None:
+        async with self._slots:
+            if entry.holding.lost.is_set():
+                self._abandon([entry])
+                return
+            if self._stopping or (self._clock.now() < self._closed_until and self._busy > 1):
+                # Marked, but not a byte has left: back to where it was.
+                self._settle(entry, Settlement(
+                    delivery_id=entry.delivery.id, state=DeliveryState.PENDING, at=self._clock.now(),
+                    attempts=entry.delivery.attempts, due_at=entry.delivery.due_at))
+                return
+            entry.started_at = self._clock.now()
+            dispatch = entry.dispatch
+            if dispatch is None:
+                raise AssertionError("only written deliveries are sent")
+            _BEFORE_SEND()
+            outcome: Outcome
+            try:
+                outcome = await self._sender.send(dispatch)
+            except (asyncio.CancelledError, Injected):
+                raise  # stopped or struck down: recovery treats it as unknown
+            except Exception as error:  # a sender must not raise; if it does, bytes may have left
+                outcome = Unknown(finding(SENDER_ERROR, detail=type(error).__name__), code=type(error).__name__)
+            _AFTER_SEND()
+        if self._respond is not None and not isinstance(outcome, Unknown) and outcome.response is not None:
+            await self._answer(self._respond, entry, outcome.response)
+        self._judge(entry, outcome)
+
+    async def _answer(self, respond: Respond, entry: Entry, response: Phi[bytes]) -> None:
+        while not entry.holding.lost.is_set():
+            try:
+                await respond(entry.delivery, response)
+            except Unavailable:
+                await asyncio.sleep(LEDGER_RETRY_S)
+            else:
+                return
+
+    # -- outcomes -----------------------------------------------------------------------------------------
+
+    def _judge(self, entry: Entry, outcome: Outcome) -> None:
+        now = self._clock.now()
+        delivery = entry.delivery
+        entry.tries += 1
+        verdict = retry.decide(
+            outcome, attempt=delivery.attempts + 1, tries=entry.tries, policy=self._settings.retry,
+            age_s=max(0, now - entry.born) / 1e6, idempotent=self._settings.idempotent,
+            chance=self._chance())
+        self._note_health(verdict)
+        if verdict.outcome is not AttemptOutcome.UNKNOWN:
+            entry.dispatch = None
+        delivered = verdict.state is DeliveryState.DELIVERED
+        attempt = None
+        if not delivered or entry.tries > 1:
+            attempt = Attempt(
+                delivery_id=delivery.id, number=entry.tries, started_at=entry.started_at, ended_at=now,
+                outcome=verdict.outcome, code=verdict.code, finding=verdict.finding,
+                response=None if isinstance(outcome, Unknown) else outcome.response)
+        self._settle(entry, Settlement(
+            delivery_id=delivery.id, state=verdict.state, at=now, code=verdict.code, reason=verdict.reason,
+            attempts=delivery.attempts + (1 if verdict.counted else 0),
+            due_at=now + int(verdict.delay_s * 1e6) if verdict.state is DeliveryState.PENDING else 0,
+            findings=() if verdict.finding is None or delivered else (verdict.finding,), attempt=attempt))
+
+    def _note_health(self, verdict: retry.Verdict) -> None:
+        now = self._clock.now()
+        policy = self._settings.retry
+        if verdict.stop:
+            self._failures += 1
+            self._closed_until = now + int(policy.probe_s * 1e6)
+            self._set_health(Health.STOPPED, verdict.reason, now)
+        elif verdict.away:
+            self._failures += 1
+            if self._failures >= TROUBLE or self._health is not Health.OPEN:
+                pause = retry.backoff(policy, max(1, self._failures - TROUBLE + 1), self._chance())
+                self._closed_until = now + int(pause * 1e6)
+                self._set_health(Health.AWAY, retry.AWAY.name, now)
+        else:
+            self._failures = 0
+            self._closed_until = 0
+            self._set_health(Health.OPEN, "", now)
+            self._wake.set()
+
+    def _set_health(self, health: Health, reason: str, now: int) -> None:
+        if health is not self._health:
+            self._health, self._health_since = health, now
+        self._health_reason = reason
+
+    def _refuse(self, entry: Entry, findings: Collection[Finding], reason: str) -> None:
+        self._settle(entry, Settlement(
+            delivery_id=entry.delivery.id, state=DeliveryState.PARKED, at=self._clock.now(), reason=reason,
+            attempts=entry.delivery.attempts, findings=tuple(findings)))
+
+    # -- settling -----------------------------------------------------------------------------------------
+
+    def _settle(self, entry: Entry, settlement: Settlement) -> None:
+        self._unsettled.append((entry, settlement))
+        if self._settler is None or self._settler.done():
+            self._settler = asyncio.create_task(self._settle_all(), name=f"settle-{self.name}")
+            self._settler.add_done_callback(report)
+
+    async def _settle_all(self) -> None:
+        while self._unsettled:
+            batch, self._unsettled = self._unsettled, []
+            by_holding: dict[int, list[tuple[Entry, Settlement]]] = {}
+            for pair in batch:
+                by_holding.setdefault(id(pair[0].holding), []).append(pair)
+            await asyncio.gather(*[self._settle_some(pairs) for pairs in by_holding.values()])
+
+    async def _settle_some(self, pairs: Sequence[tuple[Entry, Settlement]]) -> None:
+        holding = pairs[0][0].holding
+        settlements = [settlement for _, settlement in pairs]
+        while True:
+            try:
+                await self._work.settle(holding.lease, settlements)
+                break
+            except LeaseLost:
+                holding.lose()
+                self._abandon([entry for entry, _ in pairs])
+                return
+            except LedgerUnavailable:
+                # What the peer did must be written down, however long it takes; or the lease ends, and the
+                # next holder finds the deliveries in flight and treats them as unknown.
+                if holding.lost.is_set():
+                    self._abandon([entry for entry, _ in pairs])
+                    return
+                await asyncio.sleep(LEDGER_RETRY_S)
+        _AFTER_SETTLE()
+        for entry, settlement in pairs:
+            self._settled(entry, settlement)
+
+    def _settled(self, entry: Entry, settlement: Settlement) -> None:
+        self._busy -= 1
+        entry.busy = False
+        entry.touched = self._clock.now()
+        entry.delivery = msgspec.structs.replace(
+            entry.delivery, state=settlement.state, attempts=settlement.attempts, since=settlement.at,
+            due_at=settlement.due_at, code=settlement.code, reason=settlement.reason,
+            findings=settlement.findings)
+        if settlement.state is DeliveryState.PENDING:
+            self._schedule(entry)
+        elif settlement.state is DeliveryState.PARKED:
+            entry.event = None
+        else:
+            self._forget(entry)
+        self._wake.set()
+
+    async def _put_back(self, entries: Iterable[Entry]) -> None:
+        """Picked, but the ledger is away: later."""
+        await asyncio.sleep(LEDGER_RETRY_S)
+        for entry in entries:
+            if entry.busy:
+                self._busy -= 1
+                entry.busy = False
+                self._schedule(entry)
+
+    def _abandon(self, entries: Iterable[Entry]) -> None:
+        """The partition is somebody else's now."""
+        for entry in entries:
+            if entry.busy:
+                self._busy -= 1
+                entry.busy = False
+            self._forget(entry)
+        self._wake.set()
+
+
+def _stored(planned: NewDelivery) -> Delivery:
+    fields = {name: getattr(planned, name) for name in NewDelivery.__struct_fields__}
+    return Delivery(**fields, since=planned.due_at)

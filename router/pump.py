@@ -1,0 +1,361 @@
+"""From a committed message to planned deliveries, for one leased partition.
+
+One turn reads a batch of messages in the order of acceptance, lets through those whose lanes are free,
+translates them, folds their events into states, asks for advice, applies the rules, and commits everything in
+one transaction. Nothing leaves the process before that commit; nothing of a batch that failed to commit stays
+in memory. What cannot be processed is parked with a reason and holds up its own lanes, nobody else's.
+
+The pump shares the event loop with receivers that owe acknowledgements: it gives way every few milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from canonical.clock import Clock
+from canonical.event import Event
+from canonical.failpoints import Injected, point
+from canonical.findings import Finding, Rejection, Severity, declare, finding
+from canonical.history import WrongSubject
+from router.conditions import Facts
+from router.holding import Holding
+from router.lanes import Gate
+from router.merges import aliases_of
+from router.scoring import Advised, Panel
+from router.site import Destination
+from router.subjects import Step, Subjects
+from router.translate import Translation, Translator
+from router.triage import Rulebook
+from store.ledger import LeaseLost, LedgerUnavailable, Work
+from store.partition import partition_of
+from store.records import Decision, DeliveryState, Message, MessageState, NewDelivery, Processed, State
+
+INTERNAL: Final = declare(
+    "route.internal_error", Severity.FATAL, "Processing the message failed in a way that nobody foresaw.",
+    "Report it with the place given; after the engine is mended, reprocess the message.")
+WRONG_SUBJECT: Final = declare(
+    "route.wrong_subject", Severity.FATAL, "The message says something about a subject of another kind.",
+    "Two mappings give the same key to different things: mend the identifiers of one of them.")
+SUPERSEDED: Final = declare(
+    "route.superseded", Severity.INFO, "A newer message about the same thing had been processed before.",
+    "Nothing to do: the state is the same as if both had come in order.")
+
+#: Messages a turn; also the most that one transaction of the pump holds.
+BATCH: Final = 256
+#: Seqs below the cursor that are read again: with several writers a smaller seq may become visible later.
+OVERLAP: Final = 128
+#: Seconds of work after which the loop gets a turn.
+SLICE_S: Final = 0.003
+
+_BEFORE_TRANSLATE: Final = point("pump.before_translate")
+_BEFORE_COMMIT: Final = point("pump.before_commit")
+_AFTER_COMMIT: Final = point("pump.after_commit")
+
+
+class Outbound(Protocol):
+    """What the pump needs of the deliverers."""
+
+    def waiting(self, destination: str, subject_key: str) -> Sequence[str]:
+        """Ids of deliveries of a subject that wait there and could be replaced by a newer state."""
+
+    def add(self, holding: Holding, planned: Sequence[tuple[NewDelivery, Event]]) -> None:
+        """These deliveries have been committed."""
+
+    def withdraw(self, delivery_ids: Iterable[str]) -> None:
+        """These deliveries have been superseded."""
+
+
+class Plan(msgspec.Struct):
+    """One message on its way through a turn."""
+
+    message: Message
+    translation: Translation
+    findings: list[Finding]
+    steps: list[Step] = []
+    advice: list[tuple[Advised, ...]] = []
+
+
+class Pump:
+    """Processes the messages of one partition while it is held.
+
+    Args:
+        holding: the lease.
+        work: the ledger.
+        translator: reads messages.
+        rulebook: decides.
+        panel: advises.
+        destinations: of the site, by name.
+        outbound: takes what was planned.
+        ring: wakes the workers of other partitions.
+        clock: for the time.
+    """
+
+    def __init__(self, holding: Holding, work: Work, translator: Translator, rulebook: Rulebook, panel: Panel,
+                 destinations: Mapping[str, Destination], outbound: Outbound,
+                 ring: Callable[[Iterable[int]], None], clock: Clock, partitions: int) -> None:
+        self._holding = holding
+        self._work = work
+        self._translator = translator
+        self._rulebook = rulebook
+        self._panel = panel
+        self._destinations = destinations
+        self._outbound = outbound
+        self._ring = ring
+        self._clock = clock
+        self._partitions = partitions
+        self._gate = Gate()
+        self._subjects = Subjects(work)
+        self._after = 0
+        self._paused_at = 0.0
+
+    async def start(self) -> None:
+        """Learn who is parked. Once, before the first turn."""
+        self._gate.restart(await self._work.parked_lanes(self._holding.partition))
+
+    @property
+    def holding_back(self) -> int:
+        """How many messages wait behind parked ones or fences, as far as they have been looked at."""
+        return len(self._gate.held)
+
+    async def turn(self) -> bool:
+        """Process one batch. False where there was nothing to do.
+
+        Raises:
+            LeaseLost, LedgerUnavailable: nothing of the batch was stored.
+        """
+        batch = await self._read()
+        if not batch:
+            return False
+        if self._gate.set_fences(await self._work.fences(self._holding.partition)):
+            self._subjects.forget()
+        admitted = await self._admit(batch)
+        if admitted:
+            self._paused_at = self._clock.monotonic()
+            await self._process(admitted)
+        return True
+
+    async def reconsider(self, *, thoroughly: bool = False) -> bool:
+        """Look whether what holds messages back has gone. True where messages are to be read again.
+
+        Args:
+            thoroughly: look even if nothing is known to hold anything back.
+        """
+        partition = self._holding.partition
+        gate = self._gate
+        if not (thoroughly or gate.held or gate.homes()):
+            return False
+        changed = gate.set_fences(await self._work.fences(partition))
+        if changed:
+            self._subjects.forget()
+        if homes := gate.homes():
+            self._ring(homes)
+        if not gate.held:
+            return False
+        parked = await self._work.parked_lanes(partition)
+        changed = changed or parked != gate.parked
+        for seq, lanes in list(gate.waiting.items()):
+            changed = changed or await self._work.clear_before(lanes, seq)
+        if changed:
+            self._after = min(self._after, gate.restart(parked))
+        return changed
+
+    def rewind(self) -> None:
+        """Read everything that is unprocessed again at the next turn."""
+        self._after = 0
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    async def _read(self) -> Sequence[Message]:
+        low = max(0, self._after - OVERLAP)
+        batch = await self._work.received(self._holding.partition, low, BATCH)
+        if len(batch) == BATCH and batch[-1].seq <= self._after:
+            batch = await self._work.received(self._holding.partition, self._after, BATCH)
+        return [m for m in batch if m.seq > self._after or m.seq not in self._gate.held]
+
+    async def _admit(self, batch: Sequence[Message]) -> list[Message]:
+        """The messages of a batch that may be processed now, in order."""
+        admitted: list[Message] = []
+        for message in batch:
+            if not self._gate.passes(message):
+                self._gate.block(message)
+            elif len(message.lanes) == 1:
+                admitted.append(message)
+            elif admitted:
+                # Whether it is the oldest of each lane can be told when those before it are stored.
+                self._after = max(self._after, message.seq - 1)
+                return admitted
+            elif await self._work.clear_before(message.lanes, message.seq):
+                admitted.append(message)
+                self._subjects.forget()
+                self._after = max(self._after, message.seq)
+                return admitted
+            else:
+                self._gate.wait(message)
+            self._after = max(self._after, message.seq)
+        return admitted
+
+    # -- processing ---------------------------------------------------------------------------------------
+
+    async def _process(self, messages: Sequence[Message]) -> None:
+        done: list[Processed] = []
+        plans = await self._translate(messages, done)
+        batch = await self._subjects.prepare(e for plan in plans for e in plan.translation.events)
+        kept: list[Plan] = []
+        for plan in plans:
+            if not self._gate.passes(plan.message):
+                self._gate.block(plan.message)
+                continue
+            try:
+                plan.steps = await batch.fold(plan.translation.events, plan.findings)
+            except WrongSubject:
+                done.append(self._park(plan.message, (finding(WRONG_SUBJECT),), plan.translation.revision))
+                continue
+            except (LedgerUnavailable, LeaseLost):
+                raise
+            except Exception as error:  # a defect of ours must cost one message, not the feed
+                done.append(self._broken(plan.message, error, plan.translation.revision))
+                continue
+            for step in plan.steps:
+                for old, survivor in aliases_of(step.event):
+                    batch.merged(old, survivor)
+            kept.append(plan)
+            await self._breathe()
+        await self._advise(kept)
+        planned: dict[tuple[str, str], tuple[NewDelivery, Event]] = {}
+        for plan in kept:
+            try:
+                done.append(self._decide(plan, planned))
+            except Exception as error:  # as above; later ones may build on its states: they come again
+                done.append(self._broken(plan.message, error, plan.translation.revision))
+                self.rewind()
+                break
+            await self._breathe()
+        _BEFORE_COMMIT()
+        try:
+            await self._work.commit(self._holding.lease, done)
+        except BaseException:
+            self._subjects.forget()
+            self.rewind()
+            raise
+        _AFTER_COMMIT()
+        self._committed(messages, done, list(planned.values()))
+
+    async def _translate(self, messages: Sequence[Message], done: list[Processed]) -> list[Plan]:
+        plans = []
+        for message in messages:
+            if not self._gate.passes(message):  # one before it in this batch was parked
+                self._gate.block(message)
+                continue
+            _BEFORE_TRANSLATE()
+            try:
+                translation = self._translator.read(message)
+            except Rejection as rejection:
+                done.append(self._park(message, rejection.findings, ""))
+                continue
+            except Injected:
+                raise
+            except Exception as error:  # a defect of ours must cost one message, not the feed
+                done.append(self._broken(message, error, ""))
+                continue
+            if any(found.severity is Severity.FATAL for found in translation.findings):
+                done.append(self._park(message, translation.findings, translation.revision))
+                continue
+            plans.append(Plan(message, translation, list(translation.findings)))
+            await self._breathe()
+        return plans
+
+    def _park(self, message: Message, findings: Sequence[Finding], revision: str) -> Processed:
+        self._gate.park(message)
+        worst = next((f for f in findings if f.severity is Severity.FATAL), findings[0])
+        return Processed(message_seq=message.seq, message_id=message.id, state=MessageState.PARKED,
+                         at=self._clock.now(), reason=worst.code, findings=(*message.findings, *findings),
+                         revision=revision)
+
+    def _broken(self, message: Message, error: Exception, revision: str) -> Processed:
+        return self._park(message, (finding(INTERNAL, detail=_place(error)),), revision)
+
+    async def _advise(self, plans: Sequence[Plan]) -> None:
+        if self._panel.empty:
+            for plan in plans:
+                plan.advice = [()] * len(plan.steps)
+            return
+        steps = [(step.event, step.state.entity) for plan in plans for step in plan.steps]
+        answers = iter(await self._panel.advise(steps))
+        for plan in plans:
+            plan.advice = [next(answers) for _ in plan.steps]
+
+    def _decide(self, plan: Plan, planned: dict[tuple[str, str], tuple[NewDelivery, Event]]) -> Processed:
+        message, now = plan.message, self._clock.now()
+        decisions: list[Decision] = []
+        deliveries: list[NewDelivery] = []
+        superseded: list[str] = []
+        states: dict[str, State] = {}
+        aliases: list[tuple[str, str]] = []
+        for step, advice in zip(plan.steps, plan.advice, strict=True):
+            event = step.event
+            if step.changed or not step.late:
+                states[event.subject_key] = step.state
+            aliases.extend(aliases_of(event))
+            facts = Facts(event, step.state.entity, {one.scorer: one.answer for one in advice}, step.late)
+            judgement = self._rulebook.judge(facts)
+            decisions.append(Decision(id=f"{event.id}:triage", event_id=event.id, kind="triage", at=now,
+                                      body=self._rulebook.record(judgement, advice, step.late)))
+            for name in judgement.destinations:
+                destination = self._destinations[name]
+                overtaken = step.late and (
+                    not step.changed if destination.content == "state" else not destination.accepts_stale)
+                delivery = NewDelivery(
+                    id=f"{event.id}>{name}", message_seq=message.seq, event_id=event.id, destination=name,
+                    lane=message.lanes[0], partition=message.partition, due_at=now, priority=judgement.priority,
+                    state=DeliveryState.SUPERSEDED if overtaken else DeliveryState.PENDING,
+                    reason=SUPERSEDED.name if overtaken else "")
+                deliveries.append(delivery)
+                if overtaken:
+                    continue
+                key = name, delivery.id
+                if destination.content == "state":
+                    key = name, event.subject_key
+                    superseded.extend(self._outbound.waiting(name, event.subject_key))
+                    if key in planned:  # an older one of this very batch
+                        superseded.append(planned.pop(key)[0].id)
+                planned[key] = delivery, event
+        return Processed(
+            message_seq=message.seq, message_id=message.id, at=now, revision=plan.translation.revision,
+            state=MessageState.PROCESSED if deliveries else MessageState.FILTERED,
+            findings=(*message.findings, *plan.findings), events=tuple(step.event for step in plan.steps),
+            states=tuple(states.values()), deliveries=tuple(deliveries), decisions=tuple(decisions),
+            aliases=tuple(aliases), superseded=tuple(superseded), fences=len(message.lanes) > 1)
+
+    def _committed(self, messages: Sequence[Message], done: Sequence[Processed],
+                   planned: Sequence[tuple[NewDelivery, Event]]) -> None:
+        for one in done:
+            self._subjects.keep(one.states)
+            if one.superseded:
+                self._outbound.withdraw(one.superseded)
+        if planned:
+            self._outbound.add(self._holding, planned)
+        others = self._gate.homes()
+        for message in messages:
+            if len(message.lanes) > 1:
+                others |= {partition_of(lane, self._partitions) for lane in message.lanes[1:]}
+        if others:
+            self._ring(others)
+
+    async def _breathe(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._paused_at > SLICE_S:
+            await asyncio.sleep(0)
+            self._paused_at = self._clock.monotonic()
+
+
+def _place(error: BaseException) -> str:
+    """Type and innermost place of an exception; never its text, which may hold a value."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" at {trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}{where}"
