@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typer
 
-from console.commands import audit, look, send, skip
+from console.commands import audit, look, replay, send, skip
 from console.house import House
 
 
@@ -15,6 +15,7 @@ def build(house: House) -> typer.Typer:
                       pretty_exceptions_enable=False, rich_markup_mode=None)
     look.register(app, house)
     send.register(app, house)
+    replay.register(app, house)
     skip.register(app, house)
     audit.register(app, house)
     return app

@@ -6,9 +6,20 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from console.views.journey import Explainer
 from console.views.sent import Sent
+from router.replay import Planner, Replayer
 from store.ledger import Desk
+
+
+class Workshop(msgspec.Struct, frozen=True):
+    """The ledger of a site with what a replay needs."""
+
+    desk: Desk
+    planner: Planner
+    replayer: Replayer
 
 
 class House(Protocol):
@@ -21,6 +32,9 @@ class House(Protocol):
             Rejection: the configuration is faulty.
             LedgerUnavailable: the database is away.
         """
+
+    def workshop(self, config: Path) -> AbstractAsyncContextManager[Workshop]:
+        """The same ledger, and the tables and rules of today. Raises as `desk`."""
 
     def explainer(self, config: Path) -> Explainer:
         """Recomputes lineage with the site's mappings."""

@@ -60,7 +60,7 @@ def register(app: typer.Typer, house: House) -> None:
         held: Annotated[bool, typer.Option("--held", help="Only those waiting behind a parked one.")] = False,
         kind: Annotated[str, typer.Option("--type", help="SIU^S12 …")] = "",
         control_id: Annotated[str, typer.Option(help="MSH-10.")] = "",
-        reason: Annotated[str, typer.Option(help="Finding code.")] = "",
+        code: Annotated[str, typer.Option(help="Only those with this reason (a finding code).")] = "",
         destination: Annotated[str, typer.Option(help="Only those with a delivery there.")] = "",
         since: Annotated[str, typer.Option(help="15m, 2h, 3d or an ISO 8601 time.")] = "",
         until: Annotated[str, typer.Option(help="Likewise.")] = "",
@@ -72,7 +72,7 @@ def register(app: typer.Typer, house: House) -> None:
         held_only = held or state == HELD
         query = MessageQuery(
             channel=channel, state=MessageState.RECEIVED if held_only else state_of(state), message_type=kind,
-            control_id=control_id, reason=reason, destination=destination, since=moment(since, "--since"),
+            control_id=control_id, reason=code, destination=destination, since=moment(since, "--since"),
             until=moment(until, "--until"), before_seq=before, limit=limit)
 
         async def ask() -> MessageList:

@@ -48,7 +48,7 @@ async def _message(house: House, config: Config, name: str, why: str) -> Decided
             raise UserError(f"{found.id} is {found.state.value}, not parked",
                             "only what waits for a person can be skipped; see dragoman show")
         done = await desk.discard_messages(
-            [found.id], person.entry("message.skipped", found.id, why, messages=[found.id]))
+            [found.id], person.entry("message.skipped", found.id, why, ids=[found.id]))
     return Decided(action="skipped", asked=1, done=done, subjects=[found.id],
                    note="the lane flows again; the message stays in the ledger as discarded")
 
@@ -57,7 +57,7 @@ async def _delivery(house: House, config: Config, name: str, why: str) -> Decide
     async with house.desk(config) as desk:
         done = await desk.settle_deliveries(
             [name], DeliveryState.SKIPPED, "operator.skipped",
-            person.entry("delivery.skipped", name, why, deliveries=[name]))
+            person.entry("delivery.skipped", name, why, ids=[name]))
     if not done:
         raise UserError(f"{name}: no parked or pending delivery",
                         "dragoman show ID lists the deliveries of a message")

@@ -201,7 +201,7 @@ async def _touched(desk: Desk, message_id: str, limit: int = 20) -> list[str]:
     """The newest audit entries about a message or its deliveries."""
     lines: list[str] = []
     async for _, entry, _ in desk.audit_trail():
-        about = entry.detail.get("messages") or entry.detail.get("deliveries") or ()
+        about = entry.detail.get("ids") or ()
         if entry.subject.startswith(message_id) or any(str(item).startswith(message_id) for item in about):
             reason = f": {entry.reason}" if entry.reason else ""
             lines.append(f"{iso(entry.at)} {entry.actor} {entry.action}{reason}")

@@ -48,6 +48,6 @@ async def parked_view(desk: Desk, held: int) -> ParkedView:
             oldest=iso(oldest), newest=iso(newest),
             summary=code.summary if code else "", hint=code.hint if code else "",
             page=f"docs/findings/{reason}.md",
-            look=f"dragoman messages {scope} --reason {reason}",
-            fix=f"dragoman replay {scope} --reason {reason}"))
+            look=f"dragoman messages {scope} --code {reason}",
+            fix=f"dragoman replay {scope} --code {reason}"))
     return ParkedView(clusters=sorted(clusters, key=lambda cluster: -cluster.count), held=held)

@@ -37,7 +37,7 @@ def test_only_held_messages_can_be_asked_for(dragoman: Dragoman) -> None:
 
 @pytest.mark.parametrize(("filters", "expected"), [
     (["--state", "parked"], ["m2"]),
-    (["--reason", "test.unmapped"], ["m2"]),
+    (["--code", "test.unmapped"], ["m2"]),
     (["--control-id", "C1"], ["m1"]),
     (["--destination", "erp"], ["m1"]),
     (["--channel", "nowhere"], []),
@@ -121,8 +121,8 @@ def test_parked_clusters_by_reason_with_the_command_that_mends(dragoman: Dragoma
     assert clusters["message"]["reason"] == "test.unmapped"
     assert clusters["message"]["count"] == 1
     assert clusters["message"]["hint"] == "add a row to the code table, then replay"
-    assert clusters["message"]["fix"] == "dragoman replay --channel mercy --reason test.unmapped"
-    assert clusters["delivery"]["fix"] == "dragoman replay --destination downstream --reason test.refused"
+    assert clusters["message"]["fix"] == "dragoman replay --channel mercy --code test.unmapped"
+    assert clusters["delivery"]["fix"] == "dragoman replay --destination downstream --code test.refused"
     assert said.json["held"] == 1
 
 
