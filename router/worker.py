@@ -151,9 +151,11 @@ class Worker:
             task.add_done_callback(lambda _: self._ended(partition))
 
     def _too_many(self, partition: int) -> None:
+        if partition not in self._tasks:
+            self._broker.give_back(partition)
+            return
         self._surplus.add(partition)
-        if bell := self._bells.get(partition):
-            bell.set()
+        self._bells[partition].set()
 
     def _ended(self, partition: int) -> None:
         task = self._tasks.pop(partition)
@@ -167,6 +169,7 @@ class Worker:
     async def _keep(self, partition: int) -> None:
         holding = await self._acquire(partition)
         if holding is None:
+            self._return(partition)
             return
         self._holdings[partition] = holding
         try:
@@ -178,11 +181,16 @@ class Worker:
             with contextlib.suppress(LedgerUnavailable):
                 await self._work.release(holding.lease)
             self._holdings.pop(partition, None)
-        if partition in self._surplus:
-            self._surplus.discard(partition)
-            self._broker.give_back(partition)
-        elif holding.lost.is_set() and not self._stopping:
+        if not self._return(partition) and holding.lost.is_set() and not self._stopping:
             asyncio.get_running_loop().call_later(AGAIN_S, self._rung, partition)
+
+    def _return(self, partition: int) -> bool:
+        """Give a surplus partition back to the broker; False where it is none."""
+        if partition not in self._surplus:
+            return False
+        self._surplus.discard(partition)
+        self._broker.give_back(partition)
+        return True
 
     async def _acquire(self, partition: int) -> Holding | None:
         while not self._stopping and partition not in self._surplus:
