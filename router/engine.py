@@ -94,7 +94,7 @@ class Engine:
             name: Gatekeeper(name, destination, senders[name], ledger, translator, clock, chance.random,
                              respond if destination.responses else None)
             for name, destination in site.destinations.items()} if role.works else {}
-        panel = Panel([(scorers[name], entry.deadline_ms / 1000, entry.default, entry.events)
+        panel = Panel([(scorers[name], entry.deadline_ms / 1000, entry.answer, entry.events)
                        for name, entry in site.scorers.items()], clock)
         self.worker = Worker(owner, ledger, broker, self._outbox, gatekeepers, translator,
                              Rulebook(site, revision), panel, site.destinations, clock, site.partitions)

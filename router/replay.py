@@ -235,7 +235,7 @@ class Planner:
                     destinations=tuple(destinations))
 
     def _destinations(self, event: Event, state: AnyEntity, late: bool) -> tuple[str, ...]:
-        defaults = {name: scorer.default for name, scorer in self._site.scorers.items()}
+        defaults = {name: scorer.answer for name, scorer in self._site.scorers.items()}
         return self._rulebook.judge(Facts(event, state, defaults, late)).destinations
 
     async def _redeliver(self, delivery: Delivery) -> Item:

@@ -135,9 +135,17 @@ class Rule(_Part, frozen=True, kw_only=True):
 class ScorerEntry(_Part, frozen=True, kw_only=True):
     """A scorer, how long it may take, and what counts when it does not answer."""
 
-    default: Annotated[float | str, _Meta(description="The answer when there is none in time.")]
+    default: Annotated[str, _Meta(description="The answer when there is none in time: a number or a label.")]
     deadline_ms: Annotated[int, _Meta(ge=1, le=10_000)] = 50
     events: Annotated[Names, _Meta(description="Event types it is asked about. Empty: all.")] = ()
+
+    @property
+    def answer(self) -> float | str:
+        """The default, as a number where it is one."""
+        try:
+            return float(self.default)
+        except ValueError:
+            return self.default
 
 
 class Broker(_Part, frozen=True, kw_only=True):
@@ -198,9 +206,34 @@ def load(source: bytes, file: str, *, connectors: Mapping[tuple[str, str], Conne
         Rejection: every problem found, each located.
     """
     tree = document.parse(source, file)
-    site = document.to_struct(tree, Site)
+    site = _typed(tree)
     check = _Check(tree, site, connectors, mappings, scorers)
     return check.run()
+
+
+def _typed(tree: document.Node) -> Site:
+    """The file as a struct. Named parts are converted one by one first: of a value deep in the whole, msgspec
+    cannot say under which name it stands."""
+    problems: list[Finding] = []
+    for section, kind in _SECTIONS.items():
+        named = tree.get(section) if isinstance(tree, document.Mapping) else None
+        for entry in named.entries.values() if isinstance(named, document.Mapping) else ():
+            try:
+                document.to_struct(entry.value, kind)
+            except Rejection as rejection:
+                problems += rejection.findings
+    try:
+        site = document.to_struct(tree, Site)
+    except Rejection as rejection:
+        seen = {found.row for found in problems}
+        rest = [found for found in rejection.findings if found.row not in seen
+                and not (problems and found.code == document.VALUE.name)]
+        raise Rejection(*problems, *rest) from None
+    return site
+
+
+_SECTIONS: Final[dict[str, type[_Part]]] = {
+    "channels": Channel, "destinations": Destination, "scorers": ScorerEntry}
 
 
 def shared_resources(held: Iterable[tuple[str, Collection[str]]], marks: Mapping[str, Mark]) -> list[Finding]:

@@ -168,8 +168,8 @@ def destination(**settings: Any) -> Destination:
 class World:
     """A running engine with its peers."""
 
-    def __init__(self, config: Site | None = None, *, ledger: Ledger | None = None, broker: Broker | None = None,
-                 scorers: Mapping[str, Scorer] | None = None, peers: Mapping[str, Peer] | None = None,
+    def __init__(self, config: Site | None = None, *, ledger: Ledger | None = None,
+                 broker: Broker | None = None, scorers: Mapping[str, Scorer] | None = None, peers: Mapping[str, Peer] | None = None,
                  owner: str = "test") -> None:
         self.site = config or site()
         self.ledger: Ledger = ledger or MemoryLedger(partitions=self.site.partitions, outbox=False)
