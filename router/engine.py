@@ -27,7 +27,7 @@ from router.scoring import Panel, Scorer
 from router.site import Site, shared_resources
 from router.translate import Translator
 from router.triage import Rulebook
-from router.worker import Worker
+from router.worker import SWEEP_S, Worker
 from store.ledger import Ledger, LedgerUnavailable
 
 RESOURCE: Final = declare(
@@ -71,13 +71,15 @@ class Engine:
         clock: for the time.
         owner: name of this process, unique among all that share the ledger: ``HOST:PID``.
         role: what this process does.
+        sweep_s: seconds between looks at the ledger for what no doorbell told.
         respond: see `router.deliver.Gatekeeper`.
         chance: source of randomness; None for the system's.
     """
 
     def __init__(self, site: Site, revision: str, ledger: Ledger, broker: Broker, translator: Translator,
                  senders: Mapping[str, Sender], scorers: Mapping[str, Scorer], clock: Clock, owner: str, *,
-                 role: Role = Role.ALL, respond: Respond | None = None, chance: random.Random | None = None,
+                 role: Role = Role.ALL, sweep_s: float = SWEEP_S, respond: Respond | None = None,
+                 chance: random.Random | None = None,
                  marks: Mapping[str, Mark] | None = None) -> None:
         chance = chance or random.SystemRandom()
         self._site = site
@@ -97,7 +99,8 @@ class Engine:
         panel = Panel([(scorers[name], entry.deadline_ms / 1000, entry.answer, entry.events)
                        for name, entry in site.scorers.items()], clock)
         self.worker = Worker(owner, ledger, broker, self._outbox, gatekeepers, translator,
-                             Rulebook(site, revision), panel, site.destinations, clock, site.partitions)
+                             Rulebook(site, revision), panel, site.destinations, clock, site.partitions,
+                             sweep_s=sweep_s)
         self._receivers: dict[str, Receiver] = {}
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -159,7 +159,7 @@ async def test_a_late_message_with_the_old_number_lands_on_the_survivor() -> Non
         assert state.patient_key == "patient:M|new"
 
 
-# -- late messages (A2.3, D04, D07) ---------------------------------------------------------------------------
+# -- late messages (A2.3, D04, D07) --------------------------------------------------------------------------
 
 
 async def test_a_late_booking_does_not_undo_a_cancellation() -> None:
@@ -175,7 +175,8 @@ async def test_a_late_booking_does_not_undo_a_cancellation() -> None:
         assert state is not None
         assert state.entity.status == "cancelled"  # type: ignore[union-attr]
         assert [e["type"] for e in world.peers["events"].effects] == ["appointment.cancelled"]
-        assert [e["type"] for e in world.peers["stale"].effects] == ["appointment.cancelled", "appointment.booked"]
+        assert [e["type"] for e in world.peers["stale"].effects] == [
+            "appointment.cancelled", "appointment.booked"]
         (overtaken,) = [d for d in await deliveries(world, "events") if d.event_id == f"{late}.0"]
         assert (overtaken.state, overtaken.reason) == (DeliveryState.SUPERSEDED, "route.superseded")
 
@@ -215,7 +216,7 @@ async def test_waiting_states_of_a_subject_are_replaced_by_the_newest() -> None:
         assert states == [DeliveryState.DELIVERED] * 2 + [DeliveryState.SUPERSEDED] * 4
 
 
-# -- outcomes (invariants 6, 8) --------------------------------------------------------------------------------
+# -- outcomes (invariants 6, 8) ------------------------------------------------------------------------------
 
 
 async def test_unknown_is_parked_and_the_key_waits() -> None:
@@ -306,7 +307,7 @@ async def test_a_sender_that_raises_is_unknown_not_delivered() -> None:
         assert "secret" not in repr(delivery)
 
 
-# -- the door (invariants 1, 7; A10) ---------------------------------------------------------------------------
+# -- the door (invariants 1, 7; A10) -------------------------------------------------------------------------
 
 
 async def test_a_duplicate_gets_the_first_receipt_and_has_no_effect() -> None:
@@ -320,9 +321,10 @@ async def test_a_duplicate_gets_the_first_receipt_and_has_no_effect() -> None:
 
 
 @pytest.mark.parametrize(("sent", "code"), [
-    ({"processing_id": "T"}, "receive.processing_id"), ({"message_type": "ORU^R01"}, "receive.unsupported_type"),
+    ({"processing_id": "T"}, "receive.processing_id"),
+    ({"message_type": "ORU^R01"}, "receive.unsupported_type"),
     ({"message_type": "ADT^A081"}, "receive.unsupported_type")])
-async def test_what_a_channel_does_not_take_is_stored_and_refused(sent: dict[str, str], code: str) -> None:
+async def test_what_a_channel_does_not_take_is_stored_and_refused(sent: dict[str, Any], code: str) -> None:
     """A09, A10."""
     config = site(channels={"ehr": Channel(connector="c", mapping="json/x", accepts=("SIU", "ADT^A08"))})
     async with World(config) as world:
@@ -347,7 +349,7 @@ async def test_without_the_ledger_nothing_is_accepted() -> None:
             await world.engine.door.accept(submission())
 
 
-# -- rules and scores (invariant 13) ------------------------------------------------------------------------------
+# -- rules and scores (invariant 13) -------------------------------------------------------------------------
 
 
 class Oracle:
@@ -364,7 +366,7 @@ class Oracle:
         return self.answer
 
 
-SCORED = {"scorers": {"oracle": ScorerEntry(default="0.1", deadline_ms=30)},
+SCORED: dict[str, Any] = {"scorers": {"oracle": ScorerEntry(default="0.1", deadline_ms=30)},
           "triage": (Rule(rule="risky", when={"score.oracle": "above 0.5"}, priority=7, queue="calls",
                           tags=("t",), to=("calls",)),
                      Rule(rule="private", when={"priority": "S"}, keep_from=("sink",)))}
@@ -425,7 +427,7 @@ async def test_what_no_route_wants_is_filtered_not_lost() -> None:
         assert await world.ledger.events_of([message])
 
 
-# -- leases and stopping (invariant 5) ------------------------------------------------------------------------------
+# -- leases and stopping (invariant 5) -----------------------------------------------------------------------
 
 
 async def test_a_stopped_engine_leaves_nothing_in_flight_and_another_goes_on() -> None:

@@ -169,8 +169,8 @@ class World:
     """A running engine with its peers."""
 
     def __init__(self, config: Site | None = None, *, ledger: Ledger | None = None,
-                 broker: Broker | None = None, scorers: Mapping[str, Scorer] | None = None, peers: Mapping[str, Peer] | None = None,
-                 owner: str = "test") -> None:
+                 broker: Broker | None = None, scorers: Mapping[str, Scorer] | None = None,
+                 peers: Mapping[str, Peer] | None = None, owner: str = "test") -> None:
         self.site = config or site()
         self.ledger: Ledger = ledger or MemoryLedger(partitions=self.site.partitions, outbox=False)
         self.translator = JsonTranslator()
@@ -178,7 +178,7 @@ class World:
         self.peers = dict(peers or {name: Peer() for name in self.site.destinations})
         self.broker = broker or LocalBroker()
         self.engine = Engine(self.site, "rev", self.ledger, self.broker, self.translator, self.peers,
-                             scorers or {}, self.clock, owner, chance=random.Random(7))
+                             scorers or {}, self.clock, owner, sweep_s=0.05, chance=random.Random(7))
 
     @property
     def peer(self) -> Peer:
