@@ -600,5 +600,7 @@ class Gatekeeper:
 
 
 def _stored(planned: NewDelivery) -> Delivery:
-    fields = {name: getattr(planned, name) for name in NewDelivery.__struct_fields__}
-    return Delivery(**fields, since=planned.due_at)
+    return Delivery(
+        id=planned.id, message_seq=planned.message_seq, event_id=planned.event_id, lane=planned.lane,
+        destination=planned.destination, partition=planned.partition, due_at=planned.due_at,
+        state=planned.state, reason=planned.reason, priority=planned.priority, since=planned.due_at)

@@ -27,6 +27,7 @@ from canonical.model import AnyEntity
 from canonical.presence import ABSENT
 from router.conditions import Facts
 from router.pump import INTERNAL, SUPERSEDED, WRONG_SUBJECT
+from router.recover import NO_DESTINATION
 from router.site import Site
 from router.translate import Translator
 from router.triage import Rulebook
@@ -44,6 +45,10 @@ from store.records import (
 NOT_PARKED: Final = declare(
     "replay.not_parked", Severity.INFO, "It does not wait for anybody any more.",
     "Nothing to do: somebody has dealt with it in the meantime.")
+
+SKIPPED: Final = declare(
+    "replay.skipped", Severity.INFO, "A person decided that it is not needed any more.",
+    "Nothing to do: who decided, when and why is in the audit trail.")
 
 #: Items one audited step covers.
 STEP: Final = 50
@@ -250,7 +255,7 @@ class Planner:
             return item(Prospect.GONE, NOT_PARKED.name)
         destination = self._site.destinations.get(delivery.destination)
         if destination is None:
-            return item(Prospect.FAILS, "delivery.no_destination")
+            return item(Prospect.FAILS, NO_DESTINATION.name)
         if destination.content == "event" and await self._overtaken(delivery):
             return item(Prospect.SUPERSEDED, SUPERSEDED.name, new_id)
         return item(Prospect.PASSES, new_id=new_id)
@@ -348,7 +353,7 @@ class Replayer:
             case Kind.SKIP_DELIVERIES:
                 closing = plan.kind is not kind
                 state = DeliveryState.SUPERSEDED if closing else DeliveryState.SKIPPED
-                why = SUPERSEDED.name if closing else "replay.skipped"
+                why = SUPERSEDED.name if closing else SKIPPED.name
                 return await self._books.settle_deliveries(ids, state, why, audit)
             case Kind.REDELIVER:
                 return await self._redeliver(items, audit)
