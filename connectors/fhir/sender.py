@@ -27,7 +27,8 @@ class FhirSender:
     ``duplicate`` (H16).
     """
 
-    def __init__(self, settings: FhirOut, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, name: str, settings: FhirOut, *, now: Callable[[], float] = time.time) -> None:
+        self.name = name
         self._settings = settings
         self._client = HttpClient(settings)
         self._now = now
@@ -136,8 +137,3 @@ def _matches(body: bytes) -> list[Mapping[str, Any]]:
 
 def _name(resource: Mapping[str, Any]) -> str:
     return f"{resource.get('resourceType', '')}/{resource.get('id', '')}"
-
-
-def build(name: str, settings: FhirOut) -> FhirSender:
-    """The factory the registry names."""
-    return FhirSender(settings)

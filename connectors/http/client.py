@@ -10,6 +10,7 @@ from typing import Final
 
 import aiohttp
 import msgspec
+from msgspec import UNSET
 from yarl import URL
 
 from canonical.findings import Rejection, finding
@@ -55,6 +56,7 @@ class HttpClient:
         self._base: Final = URL(settings.url)
         self._prefix: Final = self._base.raw_path.rstrip("/") + "/"
         self._headers: dict[str, str] = {}
+        self._server_name: Final = None if settings.tls is UNSET else settings.tls.server_name or None
         self._credentials = ""
         self._session: aiohttp.ClientSession | None = None
         self._under_way = 0
@@ -65,15 +67,17 @@ class HttpClient:
         """Read secrets and certificates.
 
         Raises:
-            Rejection: one of them cannot be read (``http.setting``).
+            Rejection: a secret cannot be read (``http.setting``).
+            OSError: a certificate cannot be read.
         """
         settings = self._settings
+        tls = settings.tls.context() if settings.tls is not UNSET else True
         self._credentials = credentials(settings.auth)
         self._headers = {**settings.headers, "Accept-Encoding": "identity", "User-Agent": "dragoman"}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=settings.max_sessions, keepalive_timeout=settings.keepalive_s,
-                ssl=settings.tls.context() if self._base.scheme == "https" else False),
+                ssl=tls),
             cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False,
             middlewares=(_send_once,),
             # `total` runs from the request for a connection on, which may first have to wait for one.
@@ -117,7 +121,8 @@ class HttpClient:
         self._under_way += 1
         self._idle.clear()
         try:
-            async with session.request(method, url, headers=sent, data=body, allow_redirects=False) as response:
+            async with session.request(method, url, headers=sent, data=body, allow_redirects=False,
+                                       server_hostname=self._server_name) as response:
                 answer = Answer(response.status, response.headers, await self._body(response))
                 if answer.status == 401 and self._renewed(sent.get("Authorization", "")):
                     return Retry("401", finding(UNAUTHORIZED, detail="the secret was renewed"), free=True)

@@ -13,9 +13,9 @@ UNREACHABLE: Final[Code] = declare(
 TLS: Final[Code] = declare(
     "http.tls", Severity.WARNING,
     "the TLS handshake with the peer failed; nothing was sent",
-    "Check the peer's certificate, tls.ca_file and tls.cert_file; it is tried again by itself.")
+    "Check the peer's certificate, tls.ca and tls.cert; it is tried again by itself.")
 NO_ANSWER: Final[Code] = declare(
-    "http.no-answer", Severity.ERROR,
+    "http.no_answer", Severity.ERROR,
     "the request left but no complete answer came back; the peer may or may not have acted on it",
     "Ask the peer whether it has the message; declare the destination idempotent if repeating is safe.")
 BUSY: Final[Code] = declare(
@@ -23,7 +23,7 @@ BUSY: Final[Code] = declare(
     "the peer asked us to wait",
     "Nothing to do: it is tried again after the time the peer named. Lower max_sessions if it is frequent.")
 SERVER_ERROR: Final[Code] = declare(
-    "http.server-error", Severity.WARNING,
+    "http.server_error", Severity.WARNING,
     "the peer failed while working on the request",
     "Look at the answer kept with this attempt and tell the peer's support; it is tried again by itself.")
 REFUSED: Final[Code] = declare(
@@ -35,7 +35,7 @@ UNAUTHORIZED: Final[Code] = declare(
     "the peer does not accept our credentials",
     "Renew the secret named under auth, or have the peer grant the right; then resume the destination.")
 WRONG_ENDPOINT: Final[Code] = declare(
-    "http.wrong-endpoint", Severity.FATAL,
+    "http.wrong_endpoint", Severity.FATAL,
     "the peer does not offer this operation at this address, or redirects elsewhere",
     "Correct url or method of the destination; redirects are never followed.")
 CONFLICT: Final[Code] = declare(
@@ -52,5 +52,17 @@ EGRESS: Final[Code] = declare(
     "Correct the mapping that writes the path: it must stay under the destination's url.")
 SETTING: Final[Code] = declare(
     "http.setting", Severity.FATAL,
-    "a secret or certificate named in the settings cannot be read",
+    "a secret named in the settings cannot be read",
     "Set the environment variable or make the file readable to the engine's user; then start again.")
+UNAVAILABLE: Final[Code] = declare(
+    "http.unavailable", Severity.ERROR,
+    "a message could not be stored, so the client was told to come again",
+    "Look at the database; nothing is lost if the client repeats the message.")
+PROCESSING_ID: Final[Code] = declare(
+    "http.processing_id", Severity.ERROR,
+    "MSH-11 names a processing id that this endpoint does not take",
+    "A test system sends to production, or the other way round: correct the sender, or processing_ids.")
+MESSAGE_TYPE: Final[Code] = declare(
+    "http.message_type", Severity.ERROR,
+    "MSH-9 names a message type that this endpoint does not take",
+    "Stop the sender from sending it here, or add it to message_types.")

@@ -17,7 +17,8 @@ class HttpSender:
     `Dispatch.attributes` may carry ``path`` (relative to the base URL) and ``method``.
     """
 
-    def __init__(self, settings: HttpOut, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, name: str, settings: HttpOut, *, now: Callable[[], float] = time.time) -> None:
+        self.name = name
         self._settings = settings
         self._client = HttpClient(settings)
         self._now = now
@@ -41,8 +42,3 @@ class HttpSender:
     async def stop(self, grace: float) -> None:
         """Wait up to `grace` seconds for what is under way, then close."""
         await self._client.stop(grace)
-
-
-def build(name: str, settings: HttpOut) -> HttpSender:
-    """The factory the registry names."""
-    return HttpSender(settings)

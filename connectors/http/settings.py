@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import ssl
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from canonical.findings import Rejection, finding
+from connectors.hl7v2.settings import TlsClient, TlsServer
 from connectors.http.codes import SETTING
 
 
@@ -82,65 +82,14 @@ ClientAuth: TypeAlias = NoAuth | Bearer | Basic
 ServerAuth: TypeAlias = NoAuth | Bearer | Basic | Hmac
 
 
-class ClientTls(Settings, frozen=True, kw_only=True):
-    """How the peer is verified and how we show who we are. Only for https; at least TLS 1.2 (Z04)."""
-
-    ca_file: Annotated[str, Meta(description="PEM file with the CAs that may vouch for the peer; empty: "
-                                             "those of the system.")] = ""
-    cert_file: Annotated[str, Meta(description="PEM file with our client certificate (mTLS).")] = ""
-    key_file: Annotated[str, Meta(description="PEM file with its key; empty: in cert_file.")] = ""
-
-    def context(self) -> ssl.SSLContext:
-        """A context that verifies the peer.
-
-        Raises:
-            Rejection: a file cannot be read or is not PEM.
-        """
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file or None)
-            if self.cert_file:
-                context.load_cert_chain(self.cert_file, self.key_file or None)
-        except (OSError, ssl.SSLError) as error:
-            raise Rejection(finding(SETTING, detail="tls.ca_file, tls.cert_file or tls.key_file "
-                                                    "cannot be read")) from error
-        return context
-
-
-class ServerTls(Settings, frozen=True, kw_only=True):
-    """Our certificate, and whose clients we admit. Without cert_file the endpoint speaks plain HTTP."""
-
-    cert_file: Annotated[str, Meta(description="PEM file with our certificate.")] = ""
-    key_file: Annotated[str, Meta(description="PEM file with its key; empty: in cert_file.")] = ""
-    client_ca_file: Annotated[str, Meta(description="PEM file with the CAs of admitted clients; set: a client "
-                                                    "certificate is required (mTLS).")] = ""
-
-    def context(self) -> ssl.SSLContext | None:
-        """A context for the listening socket, or None for plain HTTP.
-
-        Raises:
-            Rejection: a file cannot be read or is not PEM.
-        """
-        if not self.cert_file:
-            return None
-        try:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(self.cert_file, self.key_file or None)
-            if self.client_ca_file:
-                context.load_verify_locations(self.client_ca_file)
-                context.verify_mode = ssl.CERT_REQUIRED
-        except (OSError, ssl.SSLError) as error:
-            raise Rejection(finding(SETTING, detail="tls.cert_file, tls.key_file or tls.client_ca_file "
-                                                    "cannot be read")) from error
-        return context
-
-
 class ClientSettings(Settings, frozen=True, kw_only=True):
     """What every client over HTTP needs to know of its peer."""
 
     url: Annotated[str, Meta(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
                              description="Base URL of the peer. Nothing is ever sent outside it (Z19).")]
     auth: Annotated[ClientAuth, Meta(description="Credentials.")] = NoAuth()
-    tls: Annotated[ClientTls, Meta(description="Certificates, for https.")] = ClientTls()
+    tls: Annotated[TlsClient | UnsetType, Meta(
+        description="Certificates, for https; default: the peer's must be one that the system trusts.")] = UNSET
     headers: Annotated[dict[str, str], Meta(description="Fixed headers of every request. Never credentials."
                                             )] = msgspec.field(default_factory=dict)
     max_sessions: Annotated[int, Meta(ge=1, le=256, description="Connections, and so requests under way, at "
@@ -178,11 +127,17 @@ class HttpIn(Settings, frozen=True, kw_only=True):
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
     path: Annotated[str, Meta(pattern=r"^/", description="The one path that is served.")] = "/"
     auth: Annotated[ServerAuth, Meta(description="How clients prove who they are, before their body is read. "
-                                                 "'none' is only allowed on a loopback host.")] = NoAuth()
-    tls: Annotated[ServerTls, Meta(description="Our certificate; without it plain HTTP.")] = ServerTls()
-    content_types: Annotated[tuple[str, ...], Meta(description="Media types that are taken.")] = (
+                                                 "'none' is only allowed on a loopback host or with "
+                                                 "tls.require_client.")] = NoAuth()
+    tls: Annotated[TlsServer | UnsetType, Meta(description="TLS; default plain HTTP.")] = UNSET
+    content_types: Annotated[frozenset[str], Meta(description="Media types that are taken.")] = frozenset({
         "application/json", "application/fhir+json", "application/xml", "text/xml",
-        "x-application/hl7-v2+er7", "application/hl7-v2")
+        "x-application/hl7-v2+er7", "application/hl7-v2"})
+    processing_ids: Annotated[frozenset[str], Meta(
+        description="HL7 v2: values of MSH-11 taken; others are refused. Empty takes all.")] = frozenset({"P"})
+    message_types: Annotated[frozenset[str], Meta(
+        description="HL7 v2: message types taken, as SIU or SIU^S12; others are refused. Empty takes all."
+    )] = frozenset()
     max_bytes: Annotated[int, Meta(ge=1, description="Bytes of a body at most; more is refused with 413 before "
                                                      "it is read.")] = 10_485_760
     body_timeout_s: Annotated[float, Meta(gt=0, description="Seconds a client may take to send its body."
@@ -194,8 +149,9 @@ class HttpIn(Settings, frozen=True, kw_only=True):
                                                      "that has no control id of its own.")] = "Idempotency-Key"
 
     def __post_init__(self) -> None:
-        if isinstance(self.auth, NoAuth) and not self.tls.client_ca_file and self.host not in LOOPBACK:
-            raise ValueError("auth 'none' is only allowed on a loopback host")
+        mutual = self.tls is not UNSET and self.tls.require_client
+        if isinstance(self.auth, NoAuth) and not mutual and self.host not in LOOPBACK:
+            raise ValueError("auth 'none' is only allowed on a loopback host or with tls.require_client")
 
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})

@@ -36,7 +36,7 @@ def told(verdict: Outcome) -> tuple[str, str]:
     (403, issues("processing"), ("Rejected", "http.unauthorized")),
     (429, issues("invalid"), ("Retry", "http.busy")),
     (503, issues("invalid"), ("Retry", "http.busy")),
-    (504, issues("timeout"), ("Unknown", "http.no-answer")),
+    (504, issues("timeout"), ("Unknown", "http.no_answer")),
     # Issue second.
     (400, issues("structure"), ("Rejected", "fhir.refused")),
     (422, issues("invariant"), ("Rejected", "fhir.refused")),
@@ -50,8 +50,8 @@ def told(verdict: Outcome) -> tuple[str, str]:
     (409, issues("duplicate"), ("Rejected", "fhir.duplicate")),
     (422, issues("duplicate"), ("Rejected", "fhir.duplicate")),
     (500, issues("exception"), ("Retry", "fhir.transient")),
-    (500, issues("invalid"), ("Retry", "http.server-error")),
-    (502, b"<html>", ("Retry", "http.server-error")),
+    (500, issues("invalid"), ("Retry", "http.server_error")),
+    (502, b"<html>", ("Retry", "http.server_error")),
     # No OperationOutcome, or nothing in it that counts: HTTP alone.
     (400, b"", ("Rejected", "http.refused")),
     (409, b"not json", ("Retry", "http.conflict")),

@@ -57,7 +57,8 @@ def test_a_body_that_is_no_resource_is_rejected(body: bytes) -> None:
     assert caught.value.findings[0].code == "fhir.body"
 
 
-@pytest.mark.parametrize(("version", "header"), [("7", 'W/"7"'), ('W/"7"', 'W/"7"'), ('"7"', '"7"'), ("*", "*")])
+@pytest.mark.parametrize(("version", "header"), [
+    ("7", 'W/"7"'), ('W/"7"', 'W/"7"'), ('"7"', '"7"'), ("*", "*")])
 def test_a_version_becomes_an_etag(version: str, header: str) -> None:
     assert etag(version) == header
 

@@ -34,7 +34,8 @@ def dispatch(body: Any, identity: str = "d-1", **attributes: str) -> Dispatch:
 
 @asynccontextmanager
 async def sender(url: str, **settings: object) -> AsyncIterator[FhirSender]:
-    it = FhirSender(msgspec.convert({"url": url, "connect_timeout_s": 2, "timeout_s": 5, **settings}, FhirOut))
+    given = {"url": url, "connect_timeout_s": 2, "timeout_s": 5, **settings}
+    it = FhirSender("out", msgspec.convert(given, FhirOut))
     await it.start()
     try:
         yield it

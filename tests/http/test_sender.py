@@ -26,7 +26,8 @@ def dispatch(identity: str = "d-1", body: bytes = b'{"n":1}', **attributes: str)
 
 @asynccontextmanager
 async def sender(url: str, **settings: object) -> AsyncIterator[HttpSender]:
-    it = HttpSender(msgspec.convert({"url": url, "connect_timeout_s": 2, "timeout_s": 5, **settings}, HttpOut))
+    given = {"url": url, "connect_timeout_s": 2, "timeout_s": 5, **settings}
+    it = HttpSender("out", msgspec.convert(given, HttpOut))
     await it.start()
     try:
         yield it
@@ -114,7 +115,7 @@ async def test_no_answer_in_time_is_unknown() -> None:
     async with Peer(silent) as peer, sender(peer.url, timeout_s=0.2) as it:
         verdict = await it.send(dispatch())
     assert isinstance(verdict, Unknown)
-    assert verdict.finding.code == "http.no-answer"
+    assert verdict.finding.code == "http.no_answer"
     assert len(peer.requests) == 1
 
 

@@ -1,0 +1,106 @@
+"""What a receiver of bodies needs to know of their formats: how to peek, and how to answer."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+from canonical.findings import Finding, finding
+from canonical.receipt import Receipt
+from connectors.base import Peek
+from connectors.hl7v2 import ack
+from connectors.hl7v2.header import narrow, read_header
+from connectors.hl7v2.peek import peek as peek_hl7
+from connectors.http.codes import MESSAGE_TYPE, PROCESSING_ID, UNAVAILABLE
+from connectors.http.settings import HttpIn
+
+ER7: Final = frozenset({"x-application/hl7-v2+er7", "application/hl7-v2"})
+
+
+class Answer(NamedTuple):
+    """Content of an answer."""
+
+    content_type: str
+    body: bytes
+    code: str
+    """Acknowledgement code where the format has one (AA, AR …)."""
+
+
+class BodyFormat(Protocol):
+    """One format of bodies."""
+
+    def peek(self, raw: bytes, identity: str) -> Peek:
+        """Never raises; `identity` is the value of the identity header."""
+
+    def refusal(self, peek: Peek, settings: HttpIn) -> Finding | None:
+        """Why this endpoint does not take such a message; None if it does."""
+
+    def answer(self, raw: bytes, receipt: Receipt) -> Answer:
+        """What the client is told of a message that is stored."""
+
+
+class Opaque:
+    """JSON, XML and whatever else is not looked into here: known by its identity header alone."""
+
+    def peek(self, raw: bytes, identity: str) -> Peek:
+        """Without an identity a repetition cannot be told from a second message of the same content."""
+        return Peek(control_id=identity, lanes=(own_lane(raw),),
+                    dedup=hashlib.sha256(identity.encode() + b"\0" + raw).digest() if identity else b"")
+
+    def refusal(self, peek: Peek, settings: HttpIn) -> Finding | None:
+        """Nothing is known that could be refused."""
+        return None
+
+    def answer(self, raw: bytes, receipt: Receipt) -> Answer:
+        """Id and verdict as JSON."""
+        told = {"message_id": receipt.message_id, "verdict": receipt.verdict.value}
+        if receipt.finding is not None:
+            told["finding"] = receipt.finding.code
+        return Answer("application/json", msgspec.json.encode(told), "")
+
+
+class Hl7OverHttp:
+    """HL7 v2 over HTTP (HAPI's specification): the answer is an acknowledgement in ER7."""
+
+    def peek(self, raw: bytes, identity: str) -> Peek:
+        """From the header segment; MSH-10 is the identity."""
+        return peek_hl7(raw)
+
+    def refusal(self, peek: Peek, settings: HttpIn) -> Finding | None:
+        """By MSH-11 and MSH-9 (A09, A10)."""
+        if settings.processing_ids and peek.processing_id not in settings.processing_ids:
+            return finding(PROCESSING_ID, at="MSH-11")
+        if settings.message_types and not {peek.message_type, peek.message_type.split("^")[0]} \
+                & settings.message_types:
+            return finding(MESSAGE_TYPE, at="MSH-9")
+        return None
+
+    def answer(self, raw: bytes, receipt: Receipt) -> Answer:
+        """AA or CA from the receipt, AR or CR with the reason; JSON where there is no header to answer."""
+        header = read_header(narrow(raw))
+        if header is None:
+            return OPAQUE.answer(raw, receipt)
+        enhanced = ack.is_enhanced(header)
+        if receipt.positive:
+            body = ack.positive(receipt, header, enhanced=enhanced)
+        else:
+            body = ack.negative(header, receipt.finding or finding(UNAVAILABLE), ack.stamp_of(receipt),
+                                enhanced=enhanced)
+        code = ("C" if enhanced else "A") + ("A" if receipt.positive else "R")
+        return Answer("x-application/hl7-v2+er7", body, code)
+
+
+OPAQUE: Final[BodyFormat] = Opaque()
+HL7: Final[BodyFormat] = Hl7OverHttp()
+
+
+def format_of(content_type: str) -> BodyFormat:
+    """The format of a media type without its parameters."""
+    return HL7 if content_type in ER7 else OPAQUE
+
+
+def own_lane(raw: bytes) -> str:
+    """The lane of a message that belongs to no other: it waits for none."""
+    return "message:" + hashlib.sha256(raw).hexdigest()[:32]
