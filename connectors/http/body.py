@@ -13,8 +13,7 @@ from connectors.base import Peek
 from connectors.hl7v2 import ack
 from connectors.hl7v2.header import narrow, read_header
 from connectors.hl7v2.peek import peek as peek_hl7
-from connectors.http.codes import MESSAGE_TYPE, PROCESSING_ID, UNAVAILABLE
-from connectors.http.settings import HttpIn
+from connectors.http.codes import NO_HEADER, UNAVAILABLE
 
 ER7: Final = frozenset({"x-application/hl7-v2+er7", "application/hl7-v2"})
 
@@ -34,8 +33,8 @@ class BodyFormat(Protocol):
     def peek(self, raw: bytes, identity: str) -> Peek:
         """Never raises; `identity` is the value of the identity header."""
 
-    def refusal(self, peek: Peek, settings: HttpIn) -> Finding | None:
-        """Why this endpoint does not take such a message; None if it does."""
+    def refusal(self, raw: bytes) -> Finding | None:
+        """Why this is no message of the format; None if it is."""
 
     def answer(self, raw: bytes, receipt: Receipt) -> Answer:
         """What the client is told of a message that is stored."""
@@ -49,8 +48,8 @@ class Opaque:
         return Peek(control_id=identity, lanes=(own_lane(raw),),
                     dedup=hashlib.sha256(identity.encode() + b"\0" + raw).digest() if identity else b"")
 
-    def refusal(self, peek: Peek, settings: HttpIn) -> Finding | None:
-        """Nothing is known that could be refused."""
+    def refusal(self, raw: bytes) -> Finding | None:
+        """Whatever it is, it is taken."""
         return None
 
     def answer(self, raw: bytes, receipt: Receipt) -> Answer:
@@ -68,14 +67,9 @@ class Hl7OverHttp:
         """From the header segment; MSH-10 is the identity."""
         return peek_hl7(raw)
 
-    def refusal(self, peek: Peek, settings: HttpIn) -> Finding | None:
-        """By MSH-11 and MSH-9 (A09, A10)."""
-        if settings.processing_ids and peek.processing_id not in settings.processing_ids:
-            return finding(PROCESSING_ID, at="MSH-11")
-        if settings.message_types and not {peek.message_type, peek.message_type.split("^")[0]} \
-                & settings.message_types:
-            return finding(MESSAGE_TYPE, at="MSH-9")
-        return None
+    def refusal(self, raw: bytes) -> Finding | None:
+        """Without a header there is nothing to map and nothing to acknowledge (A06)."""
+        return finding(NO_HEADER, at="byte 0") if read_header(narrow(raw)) is None else None
 
     def answer(self, raw: bytes, receipt: Receipt) -> Answer:
         """AA or CA from the receipt, AR or CR with the reason; JSON where there is no header to answer."""

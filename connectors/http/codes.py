@@ -58,11 +58,7 @@ UNAVAILABLE: Final[Code] = declare(
     "http.unavailable", Severity.ERROR,
     "a message could not be stored, so the client was told to come again",
     "Look at the database; nothing is lost if the client repeats the message.")
-PROCESSING_ID: Final[Code] = declare(
-    "http.processing_id", Severity.ERROR,
-    "MSH-11 names a processing id that this endpoint does not take",
-    "A test system sends to production, or the other way round: correct the sender, or processing_ids.")
-MESSAGE_TYPE: Final[Code] = declare(
-    "http.message_type", Severity.ERROR,
-    "MSH-9 names a message type that this endpoint does not take",
-    "Stop the sender from sending it here, or add it to message_types.")
+NO_HEADER: Final[Code] = declare(
+    "http.no_header", Severity.ERROR,
+    "a body that calls itself HL7 v2 has no readable MSH segment; it was kept and refused",
+    "Look at the stored bytes: which program posts to this address, and with the right Content-Type?")

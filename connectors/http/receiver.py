@@ -129,7 +129,7 @@ class HttpReceiver:
             raise self._stranger()
         form = format_of(content_type)
         peek = form.peek(body, request.headers.get(settings.identity_header, ""))
-        refusal = form.refusal(peek, settings)
+        refusal = form.refusal(body)
         if refusal is not None:
             # A refused message may come again after the configuration was mended, so it is not remembered.
             peek = msgspec.structs.replace(peek, dedup=b"")

@@ -133,11 +133,6 @@ class HttpIn(Settings, frozen=True, kw_only=True):
     content_types: Annotated[frozenset[str], Meta(description="Media types that are taken.")] = frozenset({
         "application/json", "application/fhir+json", "application/xml", "text/xml",
         "x-application/hl7-v2+er7", "application/hl7-v2"})
-    processing_ids: Annotated[frozenset[str], Meta(
-        description="HL7 v2: values of MSH-11 taken; others are refused. Empty takes all.")] = frozenset({"P"})
-    message_types: Annotated[frozenset[str], Meta(
-        description="HL7 v2: message types taken, as SIU or SIU^S12; others are refused. Empty takes all."
-    )] = frozenset()
     max_bytes: Annotated[int, Meta(ge=1, description="Bytes of a body at most; more is refused with 413 before "
                                                      "it is read.")] = 10_485_760
     body_timeout_s: Annotated[float, Meta(gt=0, description="Seconds a client may take to send its body."

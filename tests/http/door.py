@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from canonical.findings import Finding
 from canonical.receipt import Receipt, ReceiptMint, Verdict
 from connectors.base import Submission, Unavailable
 
@@ -19,6 +20,8 @@ class Door:
         self.reports: list[tuple[str, str, bool]] = []
         """(message id, code, delivered)"""
         self.open = True
+        self.refusing: Finding | None = None
+        """Why the site refuses everything, if it does."""
         self.held: asyncio.Event | None = None
         """Set to an event: commits wait for it."""
         self._known: dict[bytes, Receipt] = {}
@@ -36,9 +39,10 @@ class Door:
             first = self._known[dedup]
             return self._mint.issue(first.message_id, first.control_id, first.received_at, Verdict.DUPLICATE)
         self.submissions.append(submission)
-        verdict = Verdict.ACCEPTED if submission.refusal is None else Verdict.REFUSED
+        refusal = submission.refusal or self.refusing
+        verdict = Verdict.ACCEPTED if refusal is None else Verdict.REFUSED
         receipt = self._mint.issue(f"m{len(self.submissions)}", submission.peek.control_id,
-                                   1_790_000_000_000_000, verdict, submission.refusal)
+                                   1_790_000_000_000_000, verdict, refusal)
         if dedup:
             self._known[dedup] = receipt
         return receipt

@@ -19,7 +19,8 @@ import msgspec
 import pytest
 import trustme
 
-from canonical.findings import Rejection
+from canonical.findings import Rejection, finding
+from connectors.http.codes import NO_HEADER
 from connectors.http.receiver import HttpReceiver
 from connectors.http.settings import HttpIn
 from tests.http.door import Door
@@ -135,30 +136,25 @@ async def test_hl7_over_http_is_answered_with_an_acknowledgement() -> None:
     assert door.reports == [("m1", "AA", True)] * 2
 
 
-@pytest.mark.parametrize(("body", "settings", "place"), [
-    (HL7.replace(b"|P|2.5.1", b"|T|2.5.1"), {}, b"MSH^1^11"),
-    (HL7, {"message_types": ["ADT"]}, b"MSH^1^9"),
-])
-async def test_a_message_of_another_kind_is_stored_as_refused(body: bytes, settings: dict[str, Any],
-                                                              place: bytes) -> None:
-    """A09, A10"""
+async def test_what_the_site_refuses_gets_a_negative_acknowledgement() -> None:
+    """A09: the door refuses, the receiver says so."""
     door = Door()
-    async with receiver(door, **settings) as it:
-        reply = await post(it, body, content_type=ER7)
+    door.refusing = finding(NO_HEADER, at="MSH-11")
+    async with receiver(door) as it:
+        reply = await post(it, HL7, content_type=ER7)
     assert reply.status == 422
     assert b"\rMSA|AR|C-1" in reply.body
-    assert place in reply.body
-    assert door.submissions[0].refusal is not None
+    assert b"MSH^1^11" in reply.body
 
 
-async def test_er7_without_a_header_is_stored_and_answered_in_json() -> None:
+async def test_er7_without_a_header_is_stored_as_refused() -> None:
     """A06: no acknowledgement can be built, and nothing that arrived is lost."""
     door = Door()
-    async with receiver(door, processing_ids=[]) as it:
+    async with receiver(door) as it:
         reply = await post(it, b"PID|1\r", content_type=ER7)
-    assert reply.status == 202
-    assert reply.headers["Content-Type"] == "application/json"
-    assert len(door.submissions) == 1
+    assert reply.status == 422
+    assert json.loads(reply.body) == {"message_id": "m1", "verdict": "refused", "finding": "http.no_header"}
+    assert door.submissions[0].raw.reveal() == b"PID|1\r"
 
 
 @pytest.fixture

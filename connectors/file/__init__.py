@@ -1,0 +1,1 @@
+"""Folder edges: a drop folder in, atomically written files out."""

@@ -1,0 +1,43 @@
+"""Settings of the folder edges."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Name = Annotated[str, Meta(pattern=r"^[^/\\]+$")]
+
+
+class FileIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Takes every file that is put into a folder, once."""
+
+    path: Annotated[str, Meta(min_length=1, description="The drop folder. It must exist.")]
+    pattern: Annotated[str, Meta(min_length=1, description="Names taken, as in *.hl7. Names that begin with a "
+                                                           "dot are never taken.")] = "*"
+    format: Annotated[Literal["hl7v2", "any"], Meta(
+        description="'hl7v2': a file holds one message, several, or batches; 'any': a file is one message."
+    )] = "hl7v2"
+    ready: Annotated[Literal["stable", "rename"], Meta(
+        description="When a file is complete: 'stable' its size and time have not changed for stable_s; "
+                    "'rename' the sender writes under another name and renames, so it is complete as soon as "
+                    "its name matches.")] = "stable"
+    stable_s: Annotated[float, Meta(ge=0, description="Seconds without change.")] = 5.0
+    poll_s: Annotated[float, Meta(gt=0, description="Seconds between two looks into the folder.")] = 1.0
+    max_bytes: Annotated[int, Meta(ge=1, description="Bytes of a file at most.")] = 67_108_864
+    max_in_flight: Annotated[int, Meta(ge=1, description="Messages of a file being stored at a time.")] = 64
+    work: Annotated[Name, Meta(description="Folder, under path, of files being taken.")] = ".work"
+    done: Annotated[Name, Meta(description="Folder, under path, of files whose messages are all stored."
+                               )] = "done"
+    failed: Annotated[Name, Meta(description="Folder, under path, of files that were not taken, each with a "
+                                             ".finding.json beside it.")] = "failed"
+
+
+class FileOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Writes each message into a file of its own."""
+
+    path: Annotated[str, Meta(min_length=1, description="The folder.")]
+    suffix: Annotated[str, Meta(pattern=r"^\.[A-Za-z0-9.]+$", description="End of the names.")] = ".hl7"
+    max_sessions: Annotated[int, Meta(ge=1, le=64, description="Files written at the same time.")] = 4
+    mode: Annotated[str, Meta(pattern=r"^0[0-7]{3}$", description="Permissions of the files.")] = "0640"
