@@ -19,12 +19,13 @@ ER7: Final = frozenset({"x-application/hl7-v2+er7", "application/hl7-v2"})
 
 
 class Answer(NamedTuple):
-    """Content of an answer."""
+    """An answer. It depends on the receipt and the message alone: a repetition gets the same (invariant 7)."""
 
+    status: int
     content_type: str
     body: bytes
     code: str
-    """Acknowledgement code where the format has one (AA, AR …)."""
+    """For the record: the acknowledgement code where the format has one (AA, AR …), else the status."""
 
 
 class BodyFormat(Protocol):
@@ -53,11 +54,12 @@ class Opaque:
         return None
 
     def answer(self, raw: bytes, receipt: Receipt) -> Answer:
-        """Id and verdict as JSON."""
-        told = {"message_id": receipt.message_id, "verdict": receipt.verdict.value}
+        """202, or 422 with the code of the finding."""
+        told = {"message_id": receipt.message_id}
         if receipt.finding is not None:
-            told["finding"] = receipt.finding.code
-        return Answer("application/json", msgspec.json.encode(told), "")
+            told["refused"] = receipt.finding.code
+        status = 202 if receipt.positive else 422
+        return Answer(status, "application/json", msgspec.json.encode(told), str(status))
 
 
 class Hl7OverHttp:
@@ -72,7 +74,7 @@ class Hl7OverHttp:
         return finding(NO_HEADER, at="byte 0") if read_header(narrow(raw)) is None else None
 
     def answer(self, raw: bytes, receipt: Receipt) -> Answer:
-        """AA or CA from the receipt, AR or CR with the reason; JSON where there is no header to answer."""
+        """200 with AA or CA, 422 with AR or CR and the reason; JSON where there is no header to answer."""
         header = read_header(narrow(raw))
         if header is None:
             return OPAQUE.answer(raw, receipt)
@@ -83,7 +85,7 @@ class Hl7OverHttp:
             body = ack.negative(header, receipt.finding or finding(UNAVAILABLE), ack.stamp_of(receipt),
                                 enhanced=enhanced)
         code = ("C" if enhanced else "A") + ("A" if receipt.positive else "R")
-        return Answer("x-application/hl7-v2+er7", body, code)
+        return Answer(200 if receipt.positive else 422, "x-application/hl7-v2+er7", body, code)
 
 
 OPAQUE: Final[BodyFormat] = Opaque()

@@ -7,20 +7,18 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final
 
 import msgspec
 from aiohttp import web
 from msgspec import UNSET
 
 from canonical.phi import Phi
-from canonical.receipt import Receipt, Verdict
+from canonical.receipt import Receipt
 from connectors.base import Accept, AckReport, Submission, Unavailable
 from connectors.http.auth import Gate, gate
 from connectors.http.body import Answer, format_of
 from connectors.http.settings import HttpIn
 
-_STATUS: Final = {Verdict.ACCEPTED: 202, Verdict.DUPLICATE: 200, Verdict.REFUSED: 422}
 _log = logging.getLogger(__name__)
 
 
@@ -35,7 +33,7 @@ class _Turned(Exception):  # noqa: N818 - an answer to the client, not an error 
 class HttpReceiver:
     """One path on one port. See `connectors.base.Receiver`.
 
-    202 stored, 200 stored before, 422 stored as refused: only these come from a `Receipt`. 503 with
+    202 (HL7 v2: 200) stored, now or before; 422 stored as refused: only these come from a `Receipt`. 503 with
     Retry-After: not stored, come again. 401, 404, 405, 411, 413, 415, 408: not read or not taken; what was
     sent is neither parsed nor kept (Z20, invariant 14).
     """
@@ -162,7 +160,7 @@ class HttpReceiver:
         return b"".join(chunks)
 
     async def _answer(self, request: web.BaseRequest, receipt: Receipt, answer: Answer) -> web.StreamResponse:
-        response = web.Response(status=_STATUS[receipt.verdict], body=answer.body,
+        response = web.Response(status=answer.status, body=answer.body,
                                 headers={"Content-Type": answer.content_type})
         delivered = True
         try:
@@ -170,7 +168,7 @@ class HttpReceiver:
             await response.write_eof()
         except ConnectionError:
             delivered = False
-        self._ack_report(receipt, answer.code or str(response.status), delivered)
+        self._ack_report(receipt, answer.code, delivered)
         return response
 
     def _stranger(self) -> _Turned:

@@ -56,20 +56,20 @@ class NoAuth(Settings, frozen=True, kw_only=True, tag_field="type", tag="none"):
 class Bearer(Settings, frozen=True, kw_only=True, tag_field="type", tag="bearer"):
     """``Authorization: Bearer`` (RFC 6750)."""
 
-    token: Secret
+    token: Annotated[Secret, Meta(description="The token.")]
 
 
 class Basic(Settings, frozen=True, kw_only=True, tag_field="type", tag="basic"):
     """``Authorization: Basic`` (RFC 7617)."""
 
-    user: str
-    password: Secret
+    user: Annotated[str, Meta(description="Name of the user.")]
+    password: Annotated[Secret, Meta(description="The password.")]
 
 
 class Hmac(Settings, frozen=True, kw_only=True, tag_field="type", tag="hmac"):
     """A signature over time and body: ``hex(HMAC-SHA256(secret, timestamp + "." + body))`` (Z19)."""
 
-    secret: Secret
+    secret: Annotated[Secret, Meta(description="The key both sides share.")]
     signature_header: Annotated[str, Meta(description="Header with the signature in hex; a prefix "
                                                       "'sha256=' is allowed.")] = "X-Signature"
     timestamp_header: Annotated[str, Meta(description="Header with the sending time in seconds since "

@@ -20,6 +20,9 @@ class Door:
         self.reports: list[tuple[str, str, bool]] = []
         """(message id, code, delivered)"""
         self.open = True
+        self.fail_after: int | None = None
+        """So many messages are stored, then none."""
+        self.failures = 0
         self.refusing: Finding | None = None
         """Why the site refuses everything, if it does."""
         self.held: asyncio.Event | None = None
@@ -32,7 +35,8 @@ class Door:
         self.offered += 1
         if self.held is not None:
             await self.held.wait()
-        if not self.open:
+        if not self.open or len(self.submissions) == self.fail_after:
+            self.failures += 1
             raise Unavailable
         dedup = submission.peek.dedup
         if dedup and dedup in self._known:

@@ -41,17 +41,27 @@ class Peer:
         self._handler = handler
         self.requests: list[Exchange] = []
         self.connections = 0
+        self._port = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Peer:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/base"
+        await self.open()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Listen: on a free port, and after `close` on the same again."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}/base"
+
+    async def close(self) -> None:
+        """Stop listening and end all connections."""
         self._server.close()
-        for task in self._tasks:
+        for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
