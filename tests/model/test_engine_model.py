@@ -140,8 +140,8 @@ class EngineModel(RuleBasedStateMachine):
     def accept(self, key: str, count: int, poison: str, resend: bool) -> None:
         for _ in range(count):
             number = len(self.accepted[key])
-            says: dict[str, Any] = {"visit": key, "note": str(number), "poison": poison if number % 3 == 1 else "",
-                    "dedup": f"{key}{number}".encode()}
+            says: dict[str, Any] = {"visit": key, "note": str(number), "dedup": f"{key}{number}".encode(),
+                                    "poison": poison if number % 3 == 1 else ""}
             receipts = [self.runner.run(self.outside().accept(submission(**says))) for _ in range(1 + resend)]
             assert len({r.message_id for r in receipts}) == 1  # invariant 7
             self.accepted[key].append(receipts[0].message_id)
