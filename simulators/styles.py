@@ -64,7 +64,7 @@ class Lakeside:
         elif fact.trigger not in {"S23", "S24"}:
             lines.append(self._pv1(fact))
         if kind == "SIU" and visit is not None:
-            lines += self._resources(visit)
+            lines += self._resources(visit, blocked=fact.trigger in {"S23", "S24"})
         return ("\r".join(lines) + "\r").encode("latin-1", "replace")
 
     def spoil(self, message: bytes) -> bytes:
@@ -73,11 +73,13 @@ class Lakeside:
 
     def _sch(self, fact: Fact, visit: Visit) -> str:
         code, _ = self._KINDS[visit.kind % len(self._KINDS)]
-        blocked = fact.trigger in {"S23", "S24"}
-        status = "Blocked" if blocked else self._STATUS[visit.status]
-        reason = "WX^WEATHER" if fact.reason else ""
         number, end = f"LK-{visit.number}", visit.start + timedelta(minutes=visit.minutes)
-        return (f"SCH|{number}|{number}||||{reason}|ROUTINE^Routine^HL70276|{code}^^LAKE|{visit.minutes}||"
+        if fact.trigger in {"S23", "S24"}:
+            what, status = f"CLINIC{visit.clinician % 5}^^LAKE|HOL^HOLIDAY||", "Blocked"
+        else:
+            what = f"|{'WX^WEATHER' if fact.reason else ''}|ROUTINE^Routine^HL70276|{code}^^LAKE"
+            status = self._STATUS[visit.status]
+        return (f"SCH|{number}|{number}|||{what}|{visit.minutes}||"
                 f"^^{visit.minutes}^{_local(visit.start)}^{_local(end)}"
                 f"|||||15^HARJU^MAIJA||||15^HARJU^MAIJA|||||{status}")
 
@@ -101,10 +103,11 @@ class Lakeside:
             fields += [""] * (50 - len(fields)) + [f"LK-{visit.number}"]
         return "|".join(fields)
 
-    def _resources(self, visit: Visit) -> list[str]:
+    def _resources(self, visit: Visit, *, blocked: bool) -> list[str]:
         code, text = self._KINDS[visit.kind % len(self._KINDS)]
         _, family, given = _DOCTORS[visit.clinician % len(_DOCTORS)]
-        return ["RGS|1", f"AIS|1||{code}^{text}^LAKE", f"AIL|1||CLINIC{visit.clinician % 5}^ROOM{visit.room}",
+        service = [] if blocked else [f"AIS|1||{code}^{text}^LAKE"]
+        return ["RGS|1", *service, f"AIL|1||CLINIC{visit.clinician % 5}^ROOM{visit.room}",
                 f"AIP|1||DR{visit.clinician % len(_DOCTORS)}^{family.upper()}^{given.upper()}"]
 
 
@@ -113,11 +116,11 @@ class Mercy:
 
     system: ClassVar[str] = "MERCYSCHED"
     _ZONE: Final = ZoneInfo("America/New_York")
-    _STATUS: Final = {"booked": "CONF", "arrived": "CHKIN", "fulfilled": "DONE", "cancelled": "CXL",
+    _STATUS: Final = {"booked": "CONF", "arrived": "CHKIN", "fulfilled": "COMP", "cancelled": "CXL",
                       "noshow": "NS", "deleted": "ERR", "discontinued": "CXL"}
     _KINDS: Final = (("CARDFU", "Cardiology follow-up", "99214^Office visit, established^CPT4"),
                      ("CARDNEW", "Cardiology new patient", "99204^Office visit, new^CPT4"),
-                     ("ECG", "Electrocardiogram", "93000^Electrocardiogram^CPT4"))
+                     ("ANNUAL", "Yearly check-up", "99396^Preventive visit^CPT4"))
 
     def write(self, fact: Fact, control_id: str) -> bytes:
         """The message that tells a fact."""
@@ -148,11 +151,15 @@ class Mercy:
 
     def _sch(self, fact: Fact, visit: Visit) -> str:
         code, text, _ = self._KINDS[visit.kind % len(self._KINDS)]
-        status = "BLK" if fact.trigger in {"S23", "S24"} else self._STATUS[visit.status]
-        reason = "PT^Patient cancelled^MERCY" if fact.reason else ""
-        return (f"SCH|W-{visit.number}^MERCYWEB|MA-{visit.number}^MERCY^2.999.20.2^ISO||||{reason}"
-                f"|FOLLOWUP^Follow-up^HL70276|{code}^{text}^MERCY|{visit.minutes}|min||77^Reyes^Ines"
-                f"|^WPN^PH^^1^207^5550100|||88^Moreau^Paul||||77^Reyes^Ines|||||{status}")
+        if fact.trigger in {"S23", "S24"}:
+            what, status = "HEART-A^Cardiology template A^MERCY|STAFF^Staff meeting^MERCY||", ""
+        else:
+            reason = "PT^Patient cancelled^MERCY" if fact.reason else ""
+            what = f"|{reason}|FOLLOWUP^Follow-up^HL70276|{code}^{text}^MERCY"
+            status = self._STATUS[visit.status]
+        return (f"SCH|W-{visit.number}^MERCYWEB|MA-{visit.number}^MERCY^2.999.20.2^ISO|||{what}"
+                f"|{visit.minutes}|min||77^Reyes^Ines|^WPN^PH^^1^207^5550100|||88^Moreau^Paul"
+                f"||||77^Reyes^Ines|||||{status}")
 
     def _tq1(self, visit: Visit) -> str:
         end = visit.start + timedelta(minutes=visit.minutes)
