@@ -97,10 +97,16 @@ class Format(Protocol):
     def datatype(self, wire_type: str) -> Shape:
         """The dictionary of one data type, for type tables. Raises PathError for an unknown name."""
 
+    def text(self, wire_type: str) -> tuple[Callable[[Raw], str], Callable[[str], Raw]]:
+        """How text of a simple type is read and written (escapes). Raises a refusal with a declared code."""
+
+    def number(self, wire_type: str) -> Callable[[int], Raw]:
+        """How a whole number is written at a place of that type."""
+
     def open(self, raw: Raw) -> Node:
         """The node of a composite's raw."""
 
-    def new(self) -> Node:
+    def new(self, wire_type: str) -> Node:
         """A draft for a composite."""
 
     def close(self, node: Node) -> Raw:

@@ -1,0 +1,840 @@
+r"""HL7 v2 for the mapping language: paths such as ``RESOURCES(*)/SERVICE(*)/AIS-3.1``, checked by the dictionary.
+
+Satisfies ``mapper.format.Format`` structurally. A path is resolved once into functions that walk a `View`
+(a message or group with what was looked up in it), a list of components, or, when writing, a `Draft`.
+
+All functions work on the standard encoding characters; a message with others is re-encoded before it is read
+(P01), so the common case pays nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from connectors.hl7v2.delimiters import NULL, STANDARD, components, repetitions, subcomponents
+from connectors.hl7v2.dictionary import Dictionary, Field, Node, dictionary
+from connectors.hl7v2.er7 import Message, Segment
+from connectors.hl7v2.escapes import escape, unescape
+from connectors.hl7v2.structure import Group, groups
+
+_DEFAULT_VERSION: Final = "2.5.1"
+_HEADER: Final = "MSH"
+_NOTHING: Final = Segment("", "", "|")
+#: Types the mapper's codecs read whole, degree of precision and all (T05).
+_TIMES: Final = frozenset({"TS", "DTM", "DT", "TM"})
+_PATH: Final = re.compile(r"(?P<groups>(?:[A-Za-z_0-9]+(?:\((?:\d+|\*)\))?/)*)"
+                          r"(?P<name>[A-Za-z_][A-Za-z_0-9]*)(?:\((?P<rep>\d+|\*)\))?"
+                          r"(?:-(?P<field>\d+)(?:\((?P<frep>\d+|\*)\))?(?:\.(?P<comp>\d+)(?:\.(?P<sub>\d+))?)?)?\Z")
+_GROUP: Final = re.compile(r"([A-Za-z_0-9]+)(?:\((\d+|\*)\))?/")
+_RELATIVE: Final = re.compile(r"(\d+)(?:\.(\d+))?\Z")
+
+Parts: TypeAlias = list[str]
+First: TypeAlias = Callable[[Any], Any]
+
+
+class PathError(Exception):
+    """A path that the grammar or the dictionary refuses (see ``mapper.format.PathError``)."""
+
+    def __init__(self, message: str, *, column: int = 0, hint: str = "") -> None:
+        super().__init__(message)
+        self.column = column
+        self.hint = hint
+
+
+# -- nodes --------------------------------------------------------------------------------------------------
+
+
+class View:
+    """A message, group or segment that rows start from; remembers the segments looked up in it."""
+
+    __slots__ = ("found", "group")
+
+    def __init__(self, group: Group | None, found: dict[str, Segment]) -> None:
+        self.group = group
+        self.found = found
+
+    def locate(self, key: str, way: tuple[str, ...], name: str) -> Segment:
+        """The first segment `name` in the groups `way`; wherever it is, where it is not there (P10)."""
+        group = self.group
+        found: Segment | None = None
+        if group is not None:
+            inner: Group | None = group
+            for step in way:
+                inner = next((each for each in inner.groups if each.name == step), None) if inner else None
+            found = inner.first(name) if inner is not None else None
+            if found is None and way:
+                found = group.first(name)
+        segment = _NOTHING if found is None else found
+        self.found[key] = segment
+        return segment
+
+
+class Draft(View):
+    """A group being written."""
+
+    __slots__ = ("groups", "name", "segments")
+
+    def __init__(self, name: str) -> None:
+        super().__init__(None, {})
+        self.name = name
+        self.segments: dict[str, list[Segment]] = {}
+        self.groups: dict[str, list[Draft]] = {}
+
+    def locate(self, key: str, way: tuple[str, ...], name: str) -> Segment:
+        """As for a view; nothing is remembered of what is not there yet."""
+        inner: Draft = self
+        for step in way:
+            there = inner.groups.get(step)
+            if not there:
+                return _NOTHING
+            inner = there[0]
+        there_ = inner.segments.get(name)
+        return there_[0] if there_ else _NOTHING
+
+    def into(self, way: tuple[str, ...]) -> Draft:
+        """The first group along `way`, made where it is not there."""
+        inner = self
+        for step in way:
+            there = inner.groups.setdefault(step, [])
+            if not there:
+                there.append(Draft(step))
+            inner = there[0]
+        return inner
+
+    def segment(self, key: str, way: tuple[str, ...], name: str) -> Segment:
+        """The first segment `name` in `way`, made where it is not there."""
+        segment = self.found.get(key)
+        if segment is None:
+            inner = self.into(way)
+            there = inner.segments.setdefault(name, [])
+            if not there:
+                there.append(new_segment(name))
+            segment = self.found[key] = there[0]
+        return segment
+
+
+def new_segment(name: str) -> Segment:
+    """An empty segment."""
+    return Segment(name, None, "|", "\r", [name])
+
+
+# -- text ---------------------------------------------------------------------------------------------------
+
+
+def _leaf(raw: str) -> str:
+    """The first component of the first repetition: what a plain value is, whatever follows it (P07)."""
+    if "~" in raw:
+        raw = raw[:raw.index("~")]
+    if "^" in raw:
+        raw = raw[:raw.index("^")]
+    if "&" in raw:
+        raw = raw[:raw.index("&")]
+    return raw
+
+
+def _part(raw: str, comp: int, sub: int) -> str:
+    """Component `comp` of a repetition, its subcomponent `sub` (0: all of it)."""
+    parts = raw.split("^")
+    if comp > len(parts):
+        return ""
+    part = parts[comp - 1]
+    if sub:
+        subs = part.split("&")
+        return subs[sub - 1] if sub <= len(subs) else ""
+    return part
+
+
+def _with_part(raw: str, comp: int, sub: int, value: str) -> str:
+    parts = raw.split("^")
+    _set_part(parts, comp, sub, value)
+    return "^".join(parts)
+
+
+def _set_part(parts: Parts, comp: int, sub: int, value: str) -> None:
+    if comp > len(parts):
+        parts.extend([""] * (comp - len(parts)))
+    if sub:
+        subs = parts[comp - 1].split("&")
+        if sub > len(subs):
+            subs.extend([""] * (sub - len(subs)))
+        subs[sub - 1] = value
+        value = "&".join(subs)
+    parts[comp - 1] = value
+
+
+def _raise_level(raw: str) -> str:
+    """A composite inside a component, its subcomponents as components."""
+    return raw.replace("&", "^")
+
+
+def _lower_level(raw: str) -> str:
+    return raw.replace("&", "").replace("^", "&")
+
+
+def _rep(raw: str, number: int) -> str:
+    if "~" not in raw:
+        return raw if number == 1 else ""
+    reps = raw.split("~")
+    return reps[number - 1] if number <= len(reps) else ""
+
+
+def _with_rep(raw: str, number: int, value: str) -> str:
+    reps = raw.split("~") if raw else [""]
+    if number > len(reps):
+        reps.extend([""] * (number - len(reps)))
+    reps[number - 1] = value
+    return "~".join(reps)
+
+
+def trimmed(place: str) -> str:
+    """A place without what goes without saying: ``PID-3.1.1`` is ``PID-3`` (A ≡ A^, P07)."""
+    while place.endswith(".1"):
+        place = place[:-2]
+    return place
+
+
+# -- paths --------------------------------------------------------------------------------------------------
+
+
+class _Path:
+    """What all paths have."""
+
+    def __init__(self, text: str, wire_type: str, kind: str, *, repeats: bool) -> None:
+        self.text = text
+        self.wire_type = wire_type
+        self.kind = kind
+        self.repeats = repeats
+        self.first: First = _unused
+        self.every: Callable[[Any], Sequence[Any]] = _unused
+        self.put: Callable[[Any, Any], None] = _unused
+        self.add: Callable[[Any, Any], None] = _unused
+        self.child: First = _unused
+
+
+def _unused(*_: Any) -> Any:
+    raise TypeError("this kind of path cannot be used so")
+
+
+class PartPath(_Path):
+    """A component or subcomponent of a composite: ``4.2`` in a data-type table."""
+
+    def __init__(self, text: str, known: Dictionary, wire_type: str, comp: int, sub: int) -> None:
+        kind = _kind(known, wire_type)
+        super().__init__(text, wire_type, kind, repeats=False)
+        self._known = known
+        index = comp - 1
+        composite = kind == "composite"
+        whole = wire_type in _TIMES
+
+        def first(parts: Parts) -> str:
+            if index >= len(parts):
+                return ""
+            part = parts[index]
+            if sub:
+                if "&" not in part:
+                    return part if sub == 1 else ""
+                subs = part.split("&")
+                return subs[sub - 1] if sub <= len(subs) else ""
+            if "&" in part:
+                return _raise_level(part) if composite else part if whole else part[:part.index("&")]
+            return part
+
+        def put(parts: Parts, raw: str) -> None:
+            _set_part(parts, comp, sub, _lower_level(raw) if composite else raw)
+
+        self.first, self.put, self.add = first, put, put
+        self.every = lambda parts: [raw] if (raw := first(parts)) else []
+        self._place = f"{comp}.{sub}" if sub else str(comp)
+
+    def located(self, node: Parts, at: str) -> list[tuple[Any, str]]:
+        """See ``mapper.format.Path``."""
+        raw = self.first(node)
+        return [(raw, trimmed(f"{at}.{self._place}"))] if raw else []
+
+    def inside(self) -> TypeShape:
+        """See ``mapper.format.Path``."""
+        return TypeShape(self._known, self.wire_type)
+
+
+class FieldPath(_Path):
+    """A field, or a part of one, of a segment somewhere below a view."""
+
+    def __init__(self, text: str, known: Dictionary, wire_type: str, where: _Where, number: int, rep: str,
+                 comp: int, sub: int) -> None:
+        kind = _kind(known, wire_type)
+        super().__init__(text, wire_type, kind, repeats="*" in (rep, *where.reps))
+        self._known, self._where, self._number, self._rep = known, where, number, rep
+        self._comp, self._sub = comp, sub
+        self._cut = self._cutter()
+        self.first = self._first()
+        self.every = self._every
+        self.put, self.add = self._put(), self._add
+
+    def _cutter(self) -> Callable[[str], str]:
+        """From one repetition to the raw at this path."""
+        comp, sub = self._comp, self._sub
+        if self.kind == "composite":
+            if comp:
+                return lambda raw: _raise_level(_part(raw, comp, sub))
+            return lambda raw: raw
+        if comp:
+            if self.wire_type in _TIMES:
+                return lambda raw: _part(raw, comp, sub)
+            return lambda raw: _leaf(_part(raw, comp, sub))
+        return (lambda raw: raw) if self.wire_type in _TIMES else _leaf
+
+    def _first(self) -> First:
+        where, number, cut = self._where, self._number, self._cut
+        rep = int(self._rep) if self._rep.isdecimal() else 1
+        if not where.simple:
+            every = self._every
+            return lambda view: next(iter(every(view)), "")
+        key, way, name = where.key, where.way, where.name
+
+        def first(view: View) -> str:
+            segment = view.found.get(key)
+            if segment is None:
+                segment = view.locate(key, way, name)
+            raw = segment.field(number)
+            if not raw:
+                return ""
+            return cut(raw) if rep == 1 and "~" not in raw else cut(_rep(raw, rep))
+
+        comp = self._comp
+        if comp or rep != 1 or self.kind == "composite" or self.wire_type in _TIMES:
+            return first
+
+        def first_leaf(view: View) -> str:
+            segment = view.found.get(key)
+            if segment is None:
+                segment = view.locate(key, way, name)
+            raw = segment.field(number)
+            return _leaf(raw) if "^" in raw or "~" in raw or "&" in raw else raw
+
+        return first_leaf
+
+    def _reps(self, raw: str) -> list[tuple[int, str]]:
+        if not raw:
+            return []
+        if self._rep == "*":
+            return [(number, each) for number, each in enumerate(raw.split("~"), 1) if each]
+        number = int(self._rep or 1)
+        return [(number, _rep(raw, number))]
+
+    def _every(self, view: View) -> list[str]:
+        where, number, cut = self._where, self._number, self._cut
+        if where.simple and self._rep == "*":
+            segment = view.found.get(where.key)
+            if segment is None:
+                segment = view.locate(where.key, where.way, where.name)
+            raw = segment.field(number)
+            if "~" not in raw:
+                one = cut(raw)
+                return [one] if one else []
+            return [each for piece in raw.split("~") if (each := cut(piece))]
+        found = []
+        for segment, _ in where.walk(view, ""):
+            for _, raw in self._reps(segment.field(number)):
+                if each := cut(raw):
+                    found.append(each)
+        return found
+
+    def located(self, node: View, at: str) -> list[tuple[Any, str]]:
+        """See ``mapper.format.Path``."""
+        found = []
+        suffix = f".{self._comp}.{self._sub}" if self._sub else f".{self._comp}" if self._comp else ""
+        for segment, place in self._where.walk(node, at):
+            for rep, raw in self._reps(segment.field(self._number)):
+                if each := self._cut(raw):
+                    index = f"({rep})" if rep > 1 else ""
+                    found.append((each, trimmed(f"{place}-{self._number}{index}{suffix}")))
+        return found
+
+    def inside(self) -> TypeShape:
+        """See ``mapper.format.Path``."""
+        return TypeShape(self._known, self.wire_type)
+
+    def _put(self) -> Callable[[Draft, str], None]:
+        number, write = self._number, self._write
+        key, way, name = self._where.key, self._where.way, self._where.name
+        if not self._comp and self._rep in ("", "1", "*"):
+            return lambda draft, raw: draft.segment(key, way, name).set(number, raw) if raw else None
+        return lambda draft, raw: write(draft.segment(key, way, name), raw) if raw else None
+
+    def _write(self, segment: Segment, raw: str, rep: int = 0) -> None:
+        number = self._number
+        rep = rep or (int(self._rep) if self._rep.isdecimal() else 1)
+        there = segment.field(number)
+        if self._comp:
+            value = _lower_level(raw) if self.kind == "composite" else raw
+            raw = _with_part(_rep(there, rep), self._comp, self._sub, value)
+        segment.set(number, _with_rep(there, rep, raw))
+
+    def _add(self, draft: Draft, raw: str) -> None:
+        if not raw:
+            return
+        where = self._where
+        if self._rep == "*":
+            segment = draft.segment(where.key, where.way, where.name)
+            there = segment.field(self._number)
+            self._write(segment, raw, there.count("~") + 2 if there else 1)
+        elif where.rep == "*":
+            segment = new_segment(where.name)
+            draft.into(where.way).segments.setdefault(where.name, []).append(segment)
+            self._write(segment, raw)
+        else:
+            last = max(index for index, rep in enumerate(where.reps) if rep == "*")
+            group = _new_group(draft, where.way[:last + 1])
+            inner = _Where(where.way[last + 1:], ("",) * len(where.way[last + 1:]), where.name, where.rep)
+            self._write(group.segment(inner.key, inner.way, inner.name), raw)
+
+
+class ContainerPath(_Path):
+    """Groups or segments that rows under ``each`` start from."""
+
+    def __init__(self, text: str, where: _Where, shape: MessageShape) -> None:
+        super().__init__(text, "", "container", repeats=True)
+        self._where, self._shape = where, shape
+        self.every = self._every
+        self.first = lambda view: next(iter(self._every(view)), "")
+        self.child = self._child
+
+    def _every(self, view: View) -> list[View]:
+        return [each for each, _ in self._walk(view, "")]
+
+    def _walk(self, view: View, at: str) -> Iterator[tuple[View, str]]:
+        where = self._where
+        if where.name:
+            for segment, place in where.walk(view, at):
+                yield View(None, {where.name: segment}), place
+        else:
+            for group, place in where.groups(view, at):
+                yield View(group, {}), place
+
+    def located(self, node: View, at: str) -> list[tuple[Any, str]]:
+        """See ``mapper.format.Path``."""
+        return list(self._walk(node, at))
+
+    def inside(self) -> MessageShape:
+        """See ``mapper.format.Path``."""
+        return self._shape
+
+    def _child(self, draft: Draft) -> Draft:
+        where = self._where
+        if not where.name:
+            return _new_group(draft, where.way)
+        segment = new_segment(where.name)
+        draft.into(where.way).segments.setdefault(where.name, []).append(segment)
+        inner = Draft("")
+        inner.found[where.name] = segment
+        return inner
+
+
+def _new_group(draft: Draft, way: tuple[str, ...]) -> Draft:
+    group = Draft(way[-1])
+    draft.into(way[:-1]).groups.setdefault(way[-1], []).append(group)
+    return group
+
+
+class _Where:
+    """The way to segments: groups and repetitions. An empty name means the groups themselves."""
+
+    def __init__(self, way: tuple[str, ...], reps: tuple[str, ...], name: str, rep: str) -> None:
+        self.way, self.name, self.rep = way, name, rep
+        self.reps = (*reps, rep)
+        self.simple = all(each in ("", "1") for each in self.reps)
+        self.key = "/".join((*way, name))
+
+    def groups(self, view: View, at: str) -> Iterator[tuple[Group, str]]:
+        """The groups along the way, with their places."""
+        if view.group is not None:
+            yield from self._descend(view.group, at, 0)
+
+    def _descend(self, group: Group, at: str, depth: int) -> Iterator[tuple[Group, str]]:
+        if depth == len(self.way):
+            yield group, at
+            return
+        name, rep = self.way[depth], self.reps[depth]
+        number = 0
+        for inner in group.groups:
+            if inner.name == name:
+                number += 1
+                if rep == "*" or number == int(rep or 1):
+                    yield from self._descend(inner, _joined(at, name, number), depth + 1)
+
+    def walk(self, view: View, at: str) -> Iterator[tuple[Segment, str]]:
+        """The segments, with their places."""
+        if view.group is None:
+            segment = view.found.get(self.key)
+            if segment is not None and segment is not _NOTHING:
+                yield segment, at or self.name
+            return
+        found = False
+        for group, place in self._descend(view.group, at, 0):
+            for number, (segment, inner) in enumerate(_segments(group, self.name, place), 1):
+                if self.rep == "*" or number == int(self.rep or 1):
+                    found = True
+                    yield segment, inner
+        if not found and self.way and self.simple:
+            yield from list(_segments(view.group, self.name, at))[:1]
+
+
+def _segments(group: Group, name: str, at: str) -> Iterator[tuple[Segment, str]]:
+    """Segments `name` of a group: its own, else those of its sub-groups, as `Group.all` finds them."""
+    wanted = {id(segment) for segment in group.all(name)}
+    if wanted:
+        yield from ((segment, place) for segment, place in _places(group, at) if id(segment) in wanted)
+
+
+def _places(group: Group, at: str) -> Iterator[tuple[Segment, str]]:
+    """Every segment of a group and its sub-groups with its place."""
+    numbers: dict[str, int] = {}
+    for segment in group.segments:
+        number = numbers[segment.id] = numbers.get(segment.id, 0) + 1
+        yield segment, _joined(at, segment.id, number)
+    numbers = {}
+    for inner in group.groups:
+        number = numbers[inner.name] = numbers.get(inner.name, 0) + 1
+        yield from _places(inner, _joined(at, inner.name, number))
+
+
+def _joined(at: str, name: str, number: int) -> str:
+    text = f"{name}({number})" if number > 1 else name
+    return f"{at}/{text}" if at else text
+
+
+def _kind(known: Dictionary, wire_type: str) -> str:
+    return "composite" if wire_type not in _TIMES and known.components(wire_type) else "leaf"
+
+
+# -- shapes -------------------------------------------------------------------------------------------------
+
+
+class TypeShape:
+    """Inside a data type: components by number."""
+
+    def __init__(self, known: Dictionary, wire_type: str) -> None:
+        self._known, self._type = known, wire_type
+
+    def path(self, text: str) -> PartPath:
+        """Resolve ``4`` or ``4.2``. Raises PathError."""
+        match = _RELATIVE.match(text)
+        if match is None:
+            raise PathError(f"{text} is not a component of {self._type}", hint="write 4 or 4.2")
+        comp, sub = int(match[1]), int(match[2] or 0)
+        wire_type = component_type(self._known, self._type, comp, 0)
+        if sub:
+            wire_type = component_type(self._known, wire_type, sub, match.start(2))
+        return PartPath(text, self._known, wire_type, comp, sub)
+
+
+def component_type(known: Dictionary, wire_type: str, number: int, column: int) -> str:
+    """The type of one component. Raises PathError where the type has no such component."""
+    found = known.components(wire_type)
+    if not found or wire_type in _TIMES:
+        if number == 1:
+            return wire_type
+        raise PathError(f"{wire_type} has no component {number}", column=column, hint=f"{wire_type} is a plain value")
+    for component in found:
+        if component.number == number:
+            return component.datatype
+    raise PathError(f"{wire_type} has no component {number}", column=column,
+                    hint=f"{wire_type} has components 1 to {found[-1].number}")
+
+
+class MessageShape:
+    """A message, a group or a segment of a message structure."""
+
+    def __init__(self, known: Dictionary, node: Node | None, segment: str = "") -> None:
+        self._known, self._node, self._segment = known, node, segment
+
+    def path(self, text: str) -> FieldPath | ContainerPath:
+        """Resolve a path written from here. Raises PathError."""
+        if self._segment and text.replace(".", "").isdecimal():
+            text = f"{self._segment}-{text}"
+        match = _PATH.match(text)
+        if match is None:
+            raise PathError(f"{text} is not an HL7 path", hint="write SEGMENT-FIELD.COMPONENT, as in PID-3.1")
+        node = self._node
+        way: list[str] = []
+        reps: list[str] = []
+        column = 0
+        for step in _GROUP.finditer(match["groups"]):
+            node = self._group(node, step[1], column)
+            way.append(node.name)
+            reps.append(step[2] or "")
+            column = step.end()
+        name, rep = match["name"], match["rep"] or ""
+        if match["field"] is None:
+            return self._container(text, node, way, reps, name, rep, column)
+        if self._segment:
+            if name != self._segment or way:
+                raise PathError(f"{text} is not in {self._segment}", column=column)
+        else:
+            way, reps = self._whereabouts(node, way, reps, name, column)
+        where = _Where(tuple(way), tuple(reps), name, rep)
+        number = int(match["field"])
+        field = self._field(name, number, match.start("field"))
+        wire_type = field.datatype
+        comp, sub = int(match["comp"] or 0), int(match["sub"] or 0)
+        if comp:
+            wire_type = component_type(self._known, wire_type, comp, match.start("comp"))
+        if sub:
+            wire_type = component_type(self._known, wire_type, sub, match.start("sub"))
+        return FieldPath(text, self._known, wire_type, where, number, match["frep"] or "", comp, sub)
+
+    def _group(self, node: Node | None, name: str, column: int) -> Node:
+        subs = [child for child in (node.children if node else ()) if child.is_group]
+        exact = [child for child in subs if child.name == name]
+        found = exact or [child for child in subs if child.name.startswith(name)]
+        if len(found) != 1:
+            known = ", ".join(child.name for child in subs) or "none"
+            raise PathError(f"there is no group {name} here" if not found else f"{name} could be several groups",
+                            column=column, hint=f"groups at this level: {known}")
+        return found[0]
+
+    def _container(self, text: str, node: Node | None, way: list[str], reps: list[str], name: str, rep: str,
+                   column: int) -> ContainerPath:
+        if self._is_segment(name) and not any(child.is_group and child.name == name
+                                              for child in (node.children if node else ())):
+            way, reps = self._whereabouts(node, way, reps, name, column)
+            return ContainerPath(text, _Where(tuple(way), tuple(reps), name, rep),
+                                 MessageShape(self._known, None, name))
+        inner = self._group(node, name, column)
+        return ContainerPath(text, _Where((*way, inner.name), (*reps, rep), "", ""), MessageShape(self._known, inner))
+
+    def _is_segment(self, name: str) -> bool:
+        return bool(self._known.segment(name)) or name.startswith("Z")
+
+    def _whereabouts(self, node: Node | None, way: list[str], reps: list[str], name: str,
+                     column: int) -> tuple[list[str], list[str]]:
+        """The groups that hold a segment: here, or the one group below that has it and occurs once."""
+        if node is None or any(child.name == name and not child.is_group for child in node.children):
+            return way, reps
+        holders = [inner for inner in _holders(node, name)]
+        if not holders:
+            if not self._is_segment(name):
+                raise PathError(f"there is no segment {name}", column=column, hint=_close(name, self._known))
+            if not self._segment and way == [] and node.name != self._root_name() and not name.startswith("Z"):
+                raise PathError(f"there is no segment {name} in {node.name}", column=column)
+            return way, reps
+        if len(holders) > 1:
+            places = ", ".join("/".join(inner) for inner in holders)
+            raise PathError(f"{name} could be in several groups", column=column, hint=f"name one of {places}")
+        return [*way, *holders[0]], [*reps, *[""] * len(holders[0])]
+
+    def _root_name(self) -> str:
+        return self._node.name if self._node is not None and "_" in self._node.name else ""
+
+    def _field(self, segment: str, number: int, column: int) -> Field:
+        field = self._known.field(segment, number)
+        if field is None:
+            last = self._known.segment(segment)
+            hint = f"{segment} has fields up to {last[-1].number}" if last else ""
+            raise PathError(f"{segment} has no field {number}", column=column,
+                            hint=f"{hint}; declare it under segments" if hint else "declare it under segments")
+        return field
+
+
+def _holders(node: Node, name: str) -> Iterator[tuple[str, ...]]:
+    for child in node.children:
+        if child.is_group:
+            if any(inner.name == name and not inner.is_group for inner in child.children):
+                yield (child.name,)
+            else:
+                yield from ((child.name, *below) for below in _holders(child, name))
+
+
+def _close(name: str, known: Dictionary) -> str:
+    near = [each for each in sorted(known.segments()) if each[:2] == name[:2]]
+    return f"known: {', '.join(near[:8])}" if near else "Z segments are declared under segments"
+
+
+# -- the format ---------------------------------------------------------------------------------------------
+
+
+class Hl7Format:
+    """HL7 v2 as ``mapper.format.Format``. Structures are named ``SIU_S12`` or, for another dictionary than
+    2.5.1, ``SIU_S12@2.3``."""
+
+    family: Final = "hl7v2"
+    absent: Final = ""
+    clear: Final = NULL
+    can_clear: Final = True
+    header: Final[Mapping[str, Any]] = {
+        "trigger": "MSH-9.2",
+        "version": {"event-time": "EVN-2", "msh7": "MSH-7"},
+        "occurred": "EVN-6 | EVN-2 | MSH-7",
+        "source": {"system": "MSH-3.1", "facility": "MSH-4.1", "control_id": "MSH-10", "message_type": "MSH-9.1",
+                   "processing_id": "MSH-11.1"},
+    }
+
+    def message(self, name: str, declared: Mapping[str, Mapping[str, str]]) -> MessageShape:
+        """See ``mapper.format.Format``."""
+        structure, version = _split(name)
+        known = dictionary(version)
+        node = known.structure(structure)
+        if node is None:
+            near = sorted(each for each in known.structures() if each[:3] == structure[:3])
+            raise PathError(f"HL7 {version} has no structure {structure}",
+                            hint=f"known: {', '.join(near[:12])}" if near else "")
+        fields = {segment: {_number(number): _declared(text) for number, text in cells.items()}
+                  for segment, cells in declared.items()}
+        return MessageShape(known.extended(fields) if fields else known, node)
+
+    def datatype(self, wire_type: str) -> TypeShape:
+        """See ``mapper.format.Format``."""
+        return TypeShape(dictionary(_DEFAULT_VERSION), wire_type)
+
+    def text(self, wire_type: str) -> tuple[Callable[[str], str], Callable[[str], str]]:
+        """See ``mapper.format.Format``: formatting commands mean something in FT only (E04)."""
+        formatted = wire_type == "FT"
+
+        def read(raw: str) -> str:
+            return unescape(raw, STANDARD, formatted=formatted) if "\\" in raw else raw
+
+        def write(value: str) -> str:
+            return escape(value, STANDARD, formatted=formatted)
+
+        return read, write
+
+    def number(self, wire_type: str) -> Callable[[int], str]:
+        """See ``mapper.format.Format``."""
+        return str
+
+    def open(self, raw: str) -> Parts:
+        """See ``mapper.format.Format``."""
+        return raw.split("^")
+
+    def new(self, wire_type: str) -> Parts:
+        """See ``mapper.format.Format``."""
+        return [""]
+
+    def close(self, node: Parts) -> str:
+        """See ``mapper.format.Format``: a composite whose every part is cleared is cleared."""
+        said = [part for part in node if part]
+        if said and all(sub in ("", NULL) for part in said for sub in part.split("&")):
+            return NULL
+        return "^".join(node)
+
+    def root(self, wire: Message, name: str) -> View:
+        """See ``mapper.format.Format``."""
+        structure, version = _split(name)
+        message = wire if wire.delimiters == STANDARD else reencoded(wire)
+        return View(groups(message, structure, version), {})
+
+    def draft(self, name: str) -> Draft:
+        """See ``mapper.format.Format``."""
+        root = Draft("")
+        root.segments[_HEADER] = [Message.build().segments[0]]
+        return root
+
+    def finish(self, node: Draft, name: str, set_ids: Sequence[str]) -> Message:
+        """See ``mapper.format.Format``."""
+        structure, version = _split(name)
+        plan = dictionary(version).structure(structure)
+        numbered: dict[str, list[int]] = {}
+        for place in set_ids:
+            segment, _, field = place.rpartition("/")[2].partition("-")
+            numbered.setdefault(segment, []).append(int(field))
+        segments: list[Segment] = []
+        _in_order(node, plan, 1, numbered, segments)
+        message = Message.build()
+        message.segments[:] = segments
+        return message
+
+    def leaves(self, wire: Message, name: str) -> list[str]:
+        """See ``mapper.format.Format``: everything but the envelope (MSH) and the event code (EVN-1)."""
+        root = self.root(wire, name)
+        assert root.group is not None
+        found = []
+        for segment, place in _places(root.group, ""):
+            if segment.id == _HEADER:
+                continue
+            for number in range(1, len(segment) + 1):
+                raw = segment.field(number)
+                if raw and not (segment.id == "EVN" and number == 1):
+                    found += [f"{place}-{number}{rest}" for rest in _subleaves(raw)]
+        return found
+
+
+def _subleaves(raw: str) -> Iterator[str]:
+    for rep, repetition in enumerate(raw.split("~"), 1):
+        index = f"({rep})" if rep > 1 else ""
+        for comp, component in enumerate(repetition.split("^"), 1):
+            for sub, value in enumerate(component.split("&"), 1):
+                if value:
+                    yield index + trimmed(f".{comp}.{sub}")
+
+
+def _split(name: str) -> tuple[str, str]:
+    structure, _, version = name.partition("@")
+    return structure, version or _DEFAULT_VERSION
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise PathError(f"{text} is not a field number")
+    return int(text)
+
+
+def _declared(text: str) -> tuple[str, str]:
+    datatype, _, label = text.strip().partition(" ")
+    return datatype.removesuffix("*"), label.strip()
+
+
+def _in_order(draft: Draft, plan: Node | None, index: int, numbered: Mapping[str, list[int]],
+              out: list[Segment]) -> None:
+    """Append the segments of a draft in the order of the structure; what it does not know comes last."""
+    children = plan.children if plan is not None else ()
+    done: set[str] = set()
+    for position, child in enumerate(children):
+        if child.is_group:
+            for number, group in enumerate(draft.groups.get(child.name, ()), 1):
+                _in_order(group, child, number, numbered, out)
+            continue
+        if child.name in done:
+            continue
+        done.add(child.name)
+        segments = draft.segments.get(child.name)
+        if segments is None and position == 0 and child.required:
+            segments = [new_segment(child.name)]
+        _number_and_append(segments or [], index if position == 0 else 1, numbered, out)
+    for name, segments in draft.segments.items():
+        if name not in done:
+            _number_and_append(segments, 1, numbered, out)
+
+
+def _number_and_append(segments: list[Segment], start: int, numbered: Mapping[str, list[int]],
+                       out: list[Segment]) -> None:
+    for number, segment in enumerate(segments, start):
+        for field in numbered.get(segment.id, ()):
+            if not segment.field(field):
+                segment.set(field, str(number))
+        out.append(segment)
+
+
+def reencoded(message: Message) -> Message:
+    """The same message in the standard encoding characters."""
+    given = message.delimiters
+    result = Message.build()
+    result.segments.clear()
+    for segment in message.segments:
+        fresh = new_segment(segment.id)
+        if segment.id == _HEADER:
+            fresh = Message.build().segments[0]
+        for number in range(3 if segment.id == _HEADER else 1, len(segment) + 1):
+            raw = segment.field(number)
+            if raw:
+                fresh.set(number, "~".join(
+                    "^".join("&".join(escape(unescape(sub, given), STANDARD)
+                                      for sub in subcomponents(component, given))
+                             for component in components(repetition, given))
+                    for repetition in repetitions(raw, given)))
+        result.segments.append(fresh)
+    return result
+
+
+__all__ = ["Draft", "Hl7Format", "PathError", "View", "reencoded"]

@@ -1,0 +1,493 @@
+"""Plans compiled for writing: closures from a canonical value into a draft of a wire value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import UNSET
+
+from canonical.findings import Severity, declare, finding
+from canonical.model import CodeableConcept, Coding
+from mapper import codecs, model, times
+from mapper.format import Format, Node, Raw
+from mapper.model import STRUCT
+from mapper.plan import UNMAPPED, Cell, Condition, Each, Fetch, Item, Leaf, Plan, Planner, Slot
+from mapper.recorder import Recorder
+from mapper.run import Run
+from mapper.times import Refused
+from mapper.vocab import Vocab
+
+NO_CONTEXT = declare("map.no_context", Severity.FATAL, "a value that the table takes from the destination is not set",
+                     "add it to the settings of the destination")
+CANNOT_WRITE = declare("map.cannot_write", Severity.ERROR, "no cell of the row can say this value",
+                       "add a code, or an alternative to the row")
+
+Writer: TypeAlias = Callable[[Any, Node, Run], None]
+Try: TypeAlias = Callable[[Any, Node, Run], bool]
+Encode: TypeAlias = Callable[[Any, Run], Raw]
+
+
+class _Unsaid(Exception):  # noqa: N818 - control flow between the alternatives of one row
+    """This cell cannot say the value; carries the finding if no other cell can."""
+
+    def __init__(self, found: Any) -> None:
+        super().__init__()
+        self.finding = found
+
+
+class WriteCompiler:
+    """Compiles the plans of one table for writing."""
+
+    def __init__(self, planner: Planner, *, recorder: Recorder | None = None) -> None:
+        self._planner = planner
+        self._format: Format = planner.parts.format
+        self._recorder = recorder
+
+    # -- structs --------------------------------------------------------------------------------------------
+
+    def struct(self, plan: Plan) -> Writer:
+        """The writer of a struct's fields."""
+        fields = []
+        late = []
+        for slot in plan.slots.values():
+            writer, always, conditional = self._slot(slot)
+            if writer is not None:
+                (late if conditional else fields).append((slot.name, self._named(slot, writer), always))
+        writers = (*fields, *late)
+        constants = tuple(name for name, _ in plan.constants)
+        recorder = self._recorder
+
+        def write(value: Any, node: Node, run: Run) -> None:
+            for name, writer, always in writers:
+                part = getattr(value, name)
+                if part is not UNSET:
+                    writer(part, node, run)
+                elif always is not None:
+                    always(value, node, run)
+            if recorder is not None:
+                for name in constants:
+                    recorder.stack.append(f".{name}")
+                    recorder.wrote()
+                    recorder.stack.pop()
+
+        return write
+
+    def _named(self, slot: Slot, writer: Writer) -> Writer:
+        recorder, name = self._recorder, f".{slot.name}"
+        if recorder is None:
+            return writer
+
+        def traced(value: Any, node: Node, run: Run) -> None:
+            recorder.stack.append(name)
+            writer(value, node, run)
+            recorder.stack.pop()
+
+        return traced
+
+    def _slot(self, slot: Slot) -> tuple[Writer | None, Writer | None, bool]:
+        """Writer, what to do where there is no value, and whether it has to come after the others."""
+        if slot.field.kind == model.EXTENSIONS:
+            return self._extensions(slot), None, False
+        if slot.field.many:
+            return self._list(slot), None, False
+        if isinstance(slot.source, Plan):
+            return self._nested(slot.source), None, False
+        if slot.source is None:
+            return None, None, False
+        conditional = any(cell.when is not None for cell in slot.source.cells)
+        return self._leaf(slot.source), self._otherwise(slot.source, slot.name), conditional
+
+    def _nested(self, plan: Plan) -> Writer:
+        write = self.struct(plan)
+        clears = tuple(self._clear(cell) for leaf in _leaves(plan) for cell in leaf.cells if cell.writes)
+
+        def nested(value: Any, node: Node, run: Run) -> None:
+            if value is not None:
+                write(value, node, run)
+                return
+            for clear in clears:
+                clear(node, run)
+            self._wrote()
+
+        return nested
+
+    def _extensions(self, slot: Slot) -> Writer:
+        writers = {key: writer for key, item in slot.items.items()
+                   if isinstance(item.source, Leaf) and (writer := self._leaf(item.source)) is not None}
+
+        recorder = self._recorder
+
+        def write(value: Any, node: Node, run: Run) -> None:
+            for key, text in value.items():
+                writer = writers.get(key)
+                if writer is not None:
+                    if recorder is not None:
+                        recorder.stack.append(f"({key})")
+                    writer(text, node, run)
+                    if recorder is not None:
+                        recorder.stack.pop()
+
+        return write
+
+    # -- lists ----------------------------------------------------------------------------------------------
+
+    def _list(self, slot: Slot) -> Writer | None:
+        indexed = {item.index: writer for item in slot.items.values()
+                   if item.index is not None and (writer := self._item(item)) is not None}
+        selected = tuple((item.select, _takes_all(item), writer) for item in slot.items.values()
+                         if item.select and (writer := self._item(item)) is not None)
+        rest = [(item, writer) for item in slot.items.values()
+                if item.index is None and not item.select and (writer := self._item(item)) is not None]
+        if not indexed and not selected and not rest:
+            return None
+        rest_all = bool(rest) and _takes_all(rest[0][0])
+        rest_writer = rest[0][1] if rest else None
+        clears = tuple(self._clear(cell) for item in slot.items.values() if isinstance(item.source, Leaf)
+                       and (not item.select or not rest) for cell in item.source.cells if cell.writes)
+        recorder = self._recorder
+
+        def put(writer: Writer, index: int, item: Any, node: Node, run: Run) -> None:
+            if recorder is not None:
+                recorder.stack.append(f"({index})")
+            writer(item, node, run)
+            if recorder is not None:
+                recorder.stack.pop()
+
+        def write(value: Any, node: Node, run: Run) -> None:
+            if value is None:
+                for clear in clears:
+                    clear(node, run)
+                self._wrote()
+                return
+            done: set[int] = set()
+            for index, writer in indexed.items():
+                if index is not None and index < len(value):
+                    put(writer, index, value[index], node, run)
+                    done.add(index)
+            for select, takes_all, writer in selected:
+                for index, item in enumerate(value):
+                    if index not in done and all(getattr(item, name) == wanted for name, wanted in select):
+                        put(writer, index, item, node, run)
+                        done.add(index)
+                        if not takes_all:
+                            break
+            if rest_writer is not None:
+                for index, item in enumerate(value):
+                    if index not in done:
+                        if any(all(getattr(item, name) == wanted for name, wanted in select)
+                               for select, _, _ in selected):
+                            continue
+                        put(rest_writer, index, item, node, run)
+                        if not rest_all:
+                            break
+
+        return write
+
+    def _item(self, item: Item) -> Writer | None:
+        source = item.source
+        if isinstance(source, Plan):
+            return self.struct(source)
+        if isinstance(source, Each):
+            return self._each(source) if source.only != "in" else None
+        return self._leaf(source)
+
+    def _each(self, each: Each) -> Writer:
+        child, outer = each.place.path.child, each.place.outer
+        write = self.struct(each.plan)
+        when = self._when(each.when)
+
+        def item(value: Any, node: Node, run: Run) -> None:
+            draft = child(run.root if outer else node)
+            if when is not None:
+                when(draft, run)
+            write(value, draft, run)
+
+        return item
+
+    # -- rows -----------------------------------------------------------------------------------------------
+
+    def _leaf(self, leaf: Leaf) -> Writer | None:
+        cells = [cell for cell in leaf.cells if cell.writes]
+        if not cells:
+            return None
+        attempts = tuple(self._cell(cell, leaf) for cell in reversed(cells))
+        recorder = self._recorder
+        unsaid = finding(CANNOT_WRITE, field=leaf.name, row=str(leaf.mark))
+
+        def write(value: Any, node: Node, run: Run) -> None:
+            found = None
+            for attempt in attempts:
+                try:
+                    if attempt(value, node, run):
+                        if recorder is not None:
+                            recorder.fired.add(str(leaf.mark))
+                            recorder.wrote()
+                        return
+                except _Unsaid as cannot:
+                    found = cannot.finding
+            if found is not None or len(attempts) > 1:
+                run.findings.append(found or unsaid)
+
+        return write
+
+    def _cell(self, cell: Cell, leaf: Leaf) -> Try:
+        when = self._when(cell.when)
+        puts = tuple((self._put(place), place.outer, self._encode(cell, place, leaf)) for place in cell.targets)
+        clear, can_clear = self._format.clear, self._format.can_clear
+        unit = self._unit(cell)
+
+        def attempt(value: Any, node: Node, run: Run) -> bool:
+            if when is not None and not when(node, run):
+                return False
+            if value is None:
+                if can_clear:
+                    for put, outer, _ in puts:
+                        put(run.root if outer else node, clear)
+                return True
+            for put, outer, encode in puts:
+                raw = encode(value, run)
+                put(run.root if outer else node, raw)
+            if unit is not None:
+                unit(value, node, run)
+            return True
+
+        return attempt
+
+    def _put(self, place: Fetch) -> Callable[[Node, Raw], None]:
+        path = place.path
+        return path.add if path.repeats else path.put
+
+    def _clear(self, cell: Cell) -> Callable[[Node, Run], None]:
+        puts = tuple((place.path.put, place.outer) for place in cell.targets)
+        clear, can_clear = self._format.clear, self._format.can_clear
+
+        def write(node: Node, run: Run) -> None:
+            if can_clear:
+                for put, outer in puts:
+                    put(run.root if outer else node, clear)
+
+        return write
+
+    def _otherwise(self, leaf: Leaf, name: str) -> Writer | None:
+        """What is written where canonical has nothing: a derived value, else the cell's default."""
+        cell = next((cell for cell in leaf.cells if cell.derive or cell.default_out is not None), None)
+        if cell is None:
+            return None
+        write, derive, text, row = self._leaf(leaf), cell.derive, cell.default_out, str(leaf.mark)
+        puts = tuple((self._put(place), place.outer, self.constant(text or "", place, row)) for place in cell.targets)
+        when = self._when(cell.when)
+
+        def otherwise(parent: Any, node: Node, run: Run) -> None:
+            value = _derived(parent, derive) if derive else None
+            if value is not None and write is not None:
+                write(value, node, run)
+            elif text is not None and (when is None or when(node, run)):
+                for put, outer, raw in puts:
+                    put(run.root if outer else node, raw(run))
+
+        return otherwise
+
+    def constant(self, text: str, place: Fetch, row: str) -> Callable[[Run], Raw]:
+        """What ``constants`` and ``default_out`` write: text, or a context value (``$identity``)."""
+        wire_type, absent = place.path.wire_type, self._format.absent
+        encode = self._format.text(wire_type)[1] if place.path.kind == "leaf" else (lambda raw: raw)
+        if not text.startswith("$") or text.startswith("$$"):
+            raw = encode(text.removeprefix("$"))
+            return lambda run: raw
+        name = text[1:]
+        instant = codecs.choose(wire_type, model.FieldType(model.INSTANT), codecs.TextCodec(str, encode)) \
+            if name in ("now", "occurred_at") else None
+        found = finding(NO_CONTEXT, at=place.word.text, row=row, detail=f"{name} is not set for this destination")
+
+        def value(run: Run) -> Raw:
+            given = run.values.get(name)
+            if given is None:
+                run.findings.append(found)
+                return absent
+            if not given:
+                return absent
+            return instant.write(given, run) if instant is not None and instant.write is not None else encode(given)
+
+        return value
+
+    def _unit(self, cell: Cell) -> Writer | None:
+        if cell.unit is None or not cell.unit.places:
+            return None
+        puts = tuple((place.path.put, place.outer) for place in cell.unit.places[-1:])
+        uri = cell.uri
+
+        def write(value: Any, node: Node, run: Run) -> None:
+            word = codecs.id_of(value)[1] if uri else "MIN"
+            for put, outer in puts:
+                put(run.root if outer else node, word)
+
+        return write
+
+    # -- values ---------------------------------------------------------------------------------------------
+
+    def _encode(self, cell: Cell, place: Fetch, leaf: Leaf) -> Encode:
+        at, field, row = place.word.text, leaf.name, str(leaf.mark)
+
+        def unsaid(refused: Refused) -> _Unsaid:
+            return _Unsaid(finding(refused.code, at=at, field=field, row=row, detail=refused.detail))
+
+        if leaf.field.kind == STRUCT and cell.codec is None:
+            return self._composite(cell, place, leaf)
+        codec = self._planner.codec_at(cell, place, leaf.field)
+        write = codec.write
+        assert write is not None
+        if cell.uri:
+            return lambda value, run: write(codecs.id_of(value)[0], run)
+        if cell.unit is not None:
+            return self._amount(cell, place, unsaid)
+        if cell.vocab is not None:
+            return self._translated(cell, leaf, at, write)
+
+        def encode(value: Any, run: Run) -> Raw:
+            try:
+                raw = write(value, run)
+            except Refused as refused:
+                raise unsaid(refused) from None
+            if run.noted:
+                run.flush(at=at, field=field, row=row)
+            return raw
+
+        return encode
+
+    def _amount(self, cell: Cell, place: Fetch, unsaid: Callable[[Refused], _Unsaid]) -> Encode:
+        assert cell.unit is not None
+        seconds = 60 if cell.unit.places else times.unit_seconds(cell.unit.word) or 60
+        number = self._planner.parts.format.number(place.path.wire_type)
+
+        def encode(value: Any, _run: Run) -> Raw:
+            amount, rest = divmod(value * 60, seconds)
+            if rest:
+                raise unsaid(Refused(times.NOT_MINUTES))
+            return number(amount)
+
+        return encode
+
+    def _translated(self, cell: Cell, leaf: Leaf, at: str, write: codecs.Write) -> Encode:
+        vocab = cell.vocab
+        assert vocab is not None
+        codes = {code: row.source for code, row in vocab.outward.items()}
+        passes = cell.unmapped == "pass"
+        found = _no_code(vocab, leaf, at)
+
+        def encode(value: Any, run: Run) -> Raw:
+            code = codes.get(str(value))
+            if code is None:
+                if not passes:
+                    raise _Unsaid(found)
+                code = str(value)
+            return write(code, run)
+
+        return encode
+
+    def _composite(self, cell: Cell, place: Fetch, leaf: Leaf) -> Encode:
+        plan = cell.others.get(place.path.wire_type, cell.composite)
+        assert plan is not None
+        write = self.struct(plan)
+        new, close = self._format.new, self._format.close
+        wire_type = place.path.wire_type
+        choose = self._concept(cell, leaf, place.word.text) if cell.vocab is not None else None
+
+        def encode(value: Any, run: Run) -> Raw:
+            if choose is not None:
+                value = choose(value)
+            draft = new(wire_type)
+            write(value, draft, run)
+            return close(draft)
+
+        return encode
+
+    @staticmethod
+    def _concept(cell: Cell, leaf: Leaf, at: str) -> Callable[[CodeableConcept], CodeableConcept]:
+        """The concept as the destination knows it: our code looked up backwards, else the code as it came."""
+        vocab = cell.vocab
+        assert vocab is not None
+        passes = cell.unmapped == "pass"
+        found = _no_code(vocab, leaf, at)
+
+        def choose(concept: CodeableConcept) -> CodeableConcept:
+            coding = concept.coding or ()
+            source = next((each for each in coding if each.role == "source"), None)
+            translated = next((each for each in coding if each.role == "translated"), None)
+            if source is not None and source.code in vocab.inward and (
+                    translated is None or vocab.inward[source.code].canonical == translated.code):
+                return concept
+            ours = translated or next((each for each in coding if each is not source), source)
+            row = vocab.outward.get(ours.code) if ours is not None and ours.code else None
+            if row is not None:
+                said = Coding(code=row.source, system=vocab.source, display=row.display or UNSET, role="source")
+                return msgspec.structs.replace(concept, coding=(
+                    said, *(each for each in coding if each.role == "alternate")))
+            if passes or not coding:
+                return concept if source is not None or not coding else msgspec.structs.replace(concept, coding=(
+                    msgspec.structs.replace(coding[0], role="source"), *coding[1:]))
+            raise _Unsaid(found)
+
+        return choose
+
+    # -- conditions -----------------------------------------------------------------------------------------
+
+    def _when(self, condition: Condition | None) -> Callable[[Node, Run], bool] | None:
+        """On writing ``= A`` is made true where nothing is there yet."""
+        if condition is None:
+            return None
+        path, outer = condition.place.path, condition.place.outer
+        first, put = path.first, path.put
+        absent, verb, values = self._format.absent, condition.verb, condition.values
+        read, write = self._format.text(path.wire_type)
+
+        def hold(node: Node, run: Run) -> bool:
+            if verb == "present":
+                return True
+            place = run.root if outer else node
+            raw = first(place)
+            if verb == "absent":
+                return bool(raw == absent)
+            if raw == absent:
+                if verb == "=":
+                    put(place, write(values[0]))
+                    return True
+                return False
+            return read(raw) in values
+
+        return hold
+
+    def _wrote(self) -> None:
+        if self._recorder is not None:
+            self._recorder.wrote()
+
+
+def _no_code(vocab: Vocab, leaf: Leaf, at: str) -> Any:
+    return finding(UNMAPPED, at=at, field=leaf.name, row=str(leaf.mark),
+                   detail=f"{vocab.name} has no code to send for this value",
+                   hint=f"add it to the code table {vocab.name} ({vocab.mark.file})")
+
+
+def _takes_all(item: Item) -> bool:
+    """Whether the source can hold several items: `each`, or a path that repeats."""
+    if isinstance(item.source, Each):
+        return True
+    return isinstance(item.source, Leaf) and any(place.path.repeats for cell in item.source.cells
+                                                 for place in cell.targets)
+
+
+def _leaves(plan: Plan) -> Iterable[Leaf]:
+    for slot in plan.slots.values():
+        for source in (slot.source, *(item.source for item in slot.items.values())):
+            if isinstance(source, Leaf):
+                yield source
+            elif isinstance(source, Plan):
+                yield from _leaves(source)
+
+
+def _derived(parent: Any, rule: str) -> Any:
+    start, end, duration = parent.start, parent.end, parent.duration
+    if rule == "end_from_duration":
+        return codecs.shifted(start, duration) if start and isinstance(duration, int) else None
+    return codecs.minutes_between(start, end) if start and end else None
