@@ -43,7 +43,8 @@ def dispatch(message: Sent) -> Dispatch:
 
 @pytest.mark.parametrize(("rule", "word"), [
     ("late:0.05 once", Delivered), ("duplicate once", Delivered), ("ae:101 once", Rejected),
-    ("ar:207 once", Retry), ("silence once", Unknown), ("lost once", Unknown), ("wrong-id once", Unknown), ("partial once", Unknown),
+    ("ar:207 once", Retry), ("silence once", Unknown), ("lost once", Unknown),
+    ("wrong-id once", Unknown), ("partial once", Unknown),
     ("close once", Unknown)])
 async def test_the_downstream_system_can_misbehave_and_is_understood(rule: str, word: type[Outcome]) -> None:
     """A11, F14, F15, invariants 6 and 8."""
