@@ -27,7 +27,7 @@ from router.scoring import Panel, Scorer
 from router.site import Site, shared_resources
 from router.translate import Translator
 from router.triage import Rulebook
-from router.worker import SWEEP_S, Worker
+from router.worker import LEASE_S, SWEEP_S, Worker
 from store.ledger import Ledger, LedgerUnavailable
 
 RESOURCE: Final = declare(
@@ -71,6 +71,7 @@ class Engine:
         clock: for the time.
         owner: name of this process, unique among all that share the ledger: ``HOST:PID``.
         role: what this process does.
+        lease_s: seconds a dead process's partitions wait for another.
         sweep_s: seconds between looks at the ledger for what no doorbell told.
         respond: see `router.deliver.Gatekeeper`.
         chance: source of randomness; None for the system's.
@@ -78,8 +79,8 @@ class Engine:
 
     def __init__(self, site: Site, revision: str, ledger: Ledger, broker: Broker, translator: Translator,
                  senders: Mapping[str, Sender], scorers: Mapping[str, Scorer], clock: Clock, owner: str, *,
-                 role: Role = Role.ALL, sweep_s: float = SWEEP_S, respond: Respond | None = None,
-                 chance: random.Random | None = None,
+                 role: Role = Role.ALL, lease_s: float = LEASE_S, sweep_s: float = SWEEP_S,
+                 respond: Respond | None = None, chance: random.Random | None = None,
                  marks: Mapping[str, Mark] | None = None) -> None:
         chance = chance or random.SystemRandom()
         self._site = site
@@ -100,7 +101,7 @@ class Engine:
                        for name, entry in site.scorers.items()], clock)
         self.worker = Worker(owner, ledger, broker, self._outbox, gatekeepers, translator,
                              Rulebook(site, revision), panel, site.destinations, clock, site.partitions,
-                             sweep_s=sweep_s)
+                             lease_s=lease_s, sweep_s=sweep_s)
         self._receivers: dict[str, Receiver] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
