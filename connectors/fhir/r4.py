@@ -108,8 +108,8 @@ _TYPES: Final[dict[str, str]] = {
     ),
     "EncounterStatusHistory": "extension:Extension* id:string modifierExtension:Extension* period:Period status:code",
     "Extension": (
-        "extension:Extension* id:string url:uri valueAddress:Address valueBoolean:boolean "
-        "valueCode:code valueCodeableConcept:CodeableConcept valueCoding:Coding "
+        "extension:Extension* id:string url:uri valueAddress:Address valueAnnotation:Annotation "
+        "valueBoolean:boolean valueCode:code valueCodeableConcept:CodeableConcept valueCoding:Coding "
         "valueContactPoint:ContactPoint valueDate:date valueDateTime:dateTime valueDecimal:decimal "
         "valueDuration:Duration valueHumanName:HumanName valueIdentifier:Identifier "
         "valueInstant:instant valueInteger:integer valuePeriod:Period valuePositiveInt:positiveInt "
