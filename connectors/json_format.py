@@ -87,6 +87,8 @@ def _word(value: Any) -> str | None:
 
 def _steps(text: str) -> Iterator[tuple[_Step, int]]:
     position = 0
+    if text == ".":
+        return
     while True:
         match = _NAME.match(text, position)
         if match is None:
@@ -97,6 +99,8 @@ def _steps(text: str) -> Iterator[tuple[_Step, int]]:
             end = _closing(text, position)
             argument = text[position + 1:end]
             position = end + 1
+            if text.startswith("(*)", position):
+                argument, position = f"{argument} & *", position + 3
         yield _step(match[0], argument, start), start
         if position == len(text):
             return
@@ -154,11 +158,15 @@ class JsonPath:
         self._shape = shape
         self.first = self._first()
         self.every: Callable[[Any], list[Any]] = lambda node: [value for value, _ in self._walk(node, "", 0)]
+        # `each: participant(actor.type=Patient)` means every such element, a value the first.
+        self._each = steps[-1] if steps and steps[-1].conditions and not steps[-1].many else None
         self.put = self._put
         self.add = self._add
         self.child = self._child
 
     def _first(self) -> Callable[[Any], Any]:
+        if not self._steps:
+            return _scalar
         if all(not step.listed for step in self._steps):
             names = tuple(step.name for step in self._steps)
             if len(names) == 1:
@@ -192,7 +200,9 @@ class JsonPath:
         return list(self._walk(node, at, 0))
 
     def inside(self) -> JsonShape:
-        """See ``mapper.format.Path``."""
+        """See ``mapper.format.Path``: rows start from every element, so the path now means all of them."""
+        if self._each is not None:
+            self._each.many = True
         return self._shape.inner(self.wire_type, self._steps)
 
     # -- writing --------------------------------------------------------------------------------------------
@@ -229,6 +239,9 @@ class JsonPath:
 
     def _put(self, node: Any, raw: Any) -> None:
         if raw is UNSET:
+            return
+        if not self._steps:
+            node.update(raw)
             return
         parent, step = self._parent(node, self._steps[:-1]), self._steps[-1]
         if raw is not None and (step.index is not None or step.conditions):

@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from canonical.findings import Severity, declare
-from canonical.model import HumanName, Identifier
+from canonical.model import HumanName, Identifier, Place
 from mapper import times
 from mapper.format import Raw
 from mapper.model import BOOLEAN, DATE, ENUM, INSTANT, INTEGER, STRUCT, TEXT, FieldType
@@ -288,7 +288,10 @@ def _hours(wire_type: str) -> Codec:
     return Codec("hours", _hours_of, lambda value, _notes: repr(value / 60) if value % 60 else str(value // 60))
 
 
-def _joined(value: HumanName, _notes: Notes) -> str:
+def _joined(value: HumanName | Place) -> str:
+    if isinstance(value, Place):
+        return " ".join(part for part in (value.facility, value.building, value.floor, value.point_of_care,
+                                          value.room, value.bed) if part)
     given = " ".join(part for part in value.given or () if part)
     return " ".join(part for part in (value.prefix, given, value.family, value.suffix) if part)
 
@@ -298,7 +301,7 @@ def _local(value: str, _notes: Notes) -> str:
     return f"{day}T{clock}" if clock else day
 
 
-NAMES: Final = ("uri", "present", "text", "urn", "query", "date", "time", "local", "hours", "joined")
+NAMES: Final = ("uri", "phone", "present", "text", "urn", "query", "date", "time", "local", "hours", "joined")
 
 
 def named(name: str, argument: str, wire_type: str, field: FieldType, text: TextCodec) -> Codec | None:
@@ -318,8 +321,8 @@ def named(name: str, argument: str, wire_type: str, field: FieldType, text: Text
         return Codec(name, None, part)
     if name == "hours" and kind == INTEGER:
         return _hours(wire_type)
-    if name == "joined" and kind == STRUCT and field.struct is HumanName:
-        return Codec(name, None, lambda value, notes: text.write(_joined(value, notes)))
+    if name == "joined" and kind == STRUCT and field.struct in (HumanName, Place):
+        return Codec(name, None, lambda value, _notes: text.write(_joined(value)))
     return None
 
 

@@ -47,6 +47,10 @@ class Path(Protocol):
     ``each`` start from it)."""
     repeats: bool
     """True where the path says ``(*)``."""
+    container: bool
+    """Rows under ``each`` may start from it."""
+    whole: bool
+    """Reading it reads everything below, too (HL7 TX, FT and times: stray delimiters are text there)."""
 
     first: Callable[[Node], Raw]
     """The first raw (or node, for a container); `Format.absent` where there is none."""
@@ -112,14 +116,15 @@ class Format(Protocol):
     def close(self, node: Node) -> Raw:
         """The raw of a drafted composite; `absent` where nothing was put into it."""
 
-    def root(self, wire: Wire) -> Node:
-        """The node table paths start from. Raises canonical.findings.Rejection where there is no message."""
+    def root(self, wire: Wire, name: str) -> Node:
+        """The node table paths start from. Raises canonical.findings.Rejection where there is no message of
+        the structure or resource `name`."""
 
     def draft(self, name: str) -> Node:
         """An empty message of structure `name`."""
 
-    def finish(self, node: Node, set_ids: Sequence[str]) -> Wire:
+    def finish(self, node: Node, name: str, set_ids: Sequence[str]) -> Wire:
         """The wire value of a drafted message; fields named in `set_ids` are numbered by counting."""
 
-    def leaves(self, wire: Wire) -> list[str]:
+    def leaves(self, wire: Wire, name: str) -> list[str]:
         """The place of every leaf that holds something and is not part of the envelope, in order."""

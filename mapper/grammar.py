@@ -36,8 +36,8 @@ _OVERLAY_ADDED: Final = ("lossy", "set_ids")
 OVERLAY: Final = ("extends", "replace", "add", "remove", "note", *_OVERLAY_REPLACED, *_OVERLAY_MERGED,
                   *_OVERLAY_ADDED)
 _CHOICES: Final = {
-    "unmapped": ("error", "pass", "park"), "required": ("yes", "no", "creating"), "only": ("in", "out"),
-    "on_null": ("clear", "keep", "error"), "derive": ("end_from_duration", "duration_from_end"),
+    "unmapped": ("error", "pass", "park", "skip"), "required": ("yes", "no", "creating"), "only": ("in", "out"),
+    "on_null": ("clear", "keep", "error"), "derive": ("end_from_duration", "duration_from_end", "start_from_offset"),
 }
 
 
@@ -321,12 +321,12 @@ class When(msgspec.Struct, frozen=True):
 
     path: Word
     verb: str
-    """``present``, ``absent``, ``=``, ``in``"""
+    """``present``, ``absent``, ``=``, ``!=``, ``in``, ``not in``"""
     values: tuple[str, ...] = ()
 
 
-_WHEN: Final = re.compile(r"(?P<path>.+?)\s+(?:(?P<verb>present|absent)|=\s*(?P<value>.+?)|"
-                          r"in\s*\((?P<values>[^()]*)\))\s*\Z")
+_WHEN: Final = re.compile(r"(?P<path>.+?)\s+(?:(?P<verb>present|absent)|(?P<equals>!?=)\s*(?P<value>.+?)|"
+                          r"(?P<among>not\s+in|in)\s*\((?P<values>[^()]*)\))\s*\Z")
 
 
 def when(value: Scalar) -> When:
@@ -338,10 +338,10 @@ def when(value: Scalar) -> When:
     match = _WHEN.match(value.text)
     if match is None:
         raise document.fail(document.VALUE, value.mark,
-                            "a condition is PATH present, PATH absent, PATH = A or PATH in (A, B)")
+                            "a condition is PATH present, absent, = A, != A, in (A, B) or not in (A, B)")
     path = Word(match["path"], value.mark)
     if match["verb"]:
         return When(path, match["verb"])
     if match["value"] is not None:
-        return When(path, "=", (match["value"],))
-    return When(path, "in", tuple(part.strip() for part in match["values"].split(",")))
+        return When(path, match["equals"], (match["value"],))
+    return When(path, " ".join(match["among"].split()), tuple(part.strip() for part in match["values"].split(",")))

@@ -37,7 +37,7 @@ INCOMPLETE = declare("table.incomplete", Severity.FATAL, "an item cannot be made
 UNMAPPED = declare("map.unmapped", Severity.ERROR, "a code that the code table does not have",
                    "add a row to the code table named here, then replay")
 
-_NAMED_CELLS: Final = ("map", "unit", "as")
+_ROLES: Final = {0: "source", 1: "alternate"}
 _MAX_PROMOTIONS: Final = 3
 
 
@@ -81,6 +81,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     vocab: Vocab | None = None
     unmapped: str = "error"
     uri: bool = False
+    phone: bool = False
+    """The places are parts of one telephone number, the last one the number itself."""
     unit: Unit | None = None
     default: Any = msgspec.UNSET
     default_out: str | None = None
@@ -139,6 +141,8 @@ class Slot(msgspec.Struct):
     field: FieldType
     source: Leaf | Plan | None = None
     items: dict[str, Item] = {}
+    beside: Leaf | None = None
+    """A row that writes the field as a whole, beside the rows of its parts (``only: out``)."""
 
 
 class Plan(msgspec.Struct):
@@ -149,6 +153,8 @@ class Plan(msgspec.Struct):
     mark: Mark
     slots: dict[str, Slot] = {}
     constants: tuple[tuple[str, Any], ...] = ()
+    selected_at: Mark | None = None
+    """The row whose selector gives the constants, where it is not the one at `mark`."""
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -158,6 +164,13 @@ class Parts(msgspec.Struct, frozen=True):
     vocabs: ReadOnly[str, Vocab]
     types: ReadOnly[tuple[str, str], Table]
     """Data-type tables of the family by (wire type, name of canonical struct)."""
+
+
+def _role(plan: Plan, name: str, index: int | None) -> tuple[tuple[str, Any], ...]:
+    """The first coding of a concept is the sender's own, the second the sender's alternate."""
+    if plan.struct is CodeableConcept and name == "coding" and index in _ROLES:
+        return (("role", _ROLES[index]),)
+    return ()
 
 
 class Planner:
@@ -218,16 +231,14 @@ class Planner:
                 if last:
                     if row.rows:
                         raise document.fail(NOT_ALLOWED, mark, "each fills a list")
-                    if slot.source is not None:
-                        raise document.fail(TWICE, mark, f"{step.name} is filled by another row already")
-                    slot.source = self._leaf(row, field, scopes, name)
+                    self._whole(slot, self._leaf(row, field, scopes, name), mark)
                     return
                 plan = self._into(slot, field, mark, name)
                 continue
             if step.argument is None:
                 raise document.fail(grammar.BAD_PATH, mark, f"{step.name} is a list",
                                     f"write {step.name}() for its items, or {step.name}(0) for the first")
-            index, select = self._selector(step.argument, field, mark)
+            index, select = self.selector(step.argument, field, mark)
             if last:
                 self._once(slot, step.argument, mark)
                 source = (self._each(row, field, scopes, name, select) if _is_each(row)
@@ -238,11 +249,20 @@ class Planner:
             if item is None:
                 if field.struct is None:
                     raise document.fail(UNKNOWN_FIELD, mark, f"{step.name} has no parts")
-                inner = Plan(field.struct, name.rpartition(".")[0], mark, {}, select)
+                inner = Plan(field.struct, name.rpartition(".")[0], mark, {}, select or _role(plan, step.name, index))
                 item = slot.items[step.argument] = Item(index, select, inner, mark)
             if not isinstance(item.source, Plan):
                 raise document.fail(TWICE, mark, "the item is filled as a whole by another row")
             plan = item.source
+
+    @staticmethod
+    def _whole(slot: Slot, leaf: Leaf, mark: Mark) -> None:
+        if slot.source is None:
+            slot.source = leaf
+        elif isinstance(slot.source, Plan) and slot.beside is None and not any(cell.reads for cell in leaf.cells):
+            slot.beside = leaf
+        else:
+            raise document.fail(TWICE, mark, f"{slot.name} is filled by another row already")
 
     def _once(self, slot: Slot, argument: str, mark: Mark) -> None:
         if argument in slot.items:
@@ -251,14 +271,17 @@ class Planner:
     def _into(self, slot: Slot, field: FieldType, mark: Mark, name: str) -> Plan:
         if field.struct is None:
             raise document.fail(UNKNOWN_FIELD, mark, f"{slot.name} has no parts")
+        if isinstance(slot.source, Leaf) and not any(cell.reads for cell in slot.source.cells):
+            slot.beside, slot.source = slot.source, None
         if slot.source is None:
             slot.source = Plan(field.struct, name, mark, {})
         if not isinstance(slot.source, Plan):
             raise document.fail(TWICE, mark, f"{slot.name} is filled as a whole by another row")
         return slot.source
 
-    def _selector(self, argument: str, field: FieldType,
-                  mark: Mark) -> tuple[int | None, tuple[tuple[str, Any], ...]]:
+    def selector(self, argument: str, field: FieldType,
+                 mark: Mark) -> tuple[int | None, tuple[tuple[str, Any], ...]]:
+        """What the brackets of a list say: a position, or fields and their values; neither means all."""
         text = argument.strip()
         if not text:
             return None, ()
@@ -300,7 +323,7 @@ class Planner:
             raise document.fail(NOT_ALLOWED, row.key.mark, "each fills a list of structs")
         value = document.scalar(cell.entries["each"].value, "each")
         place = self.fetch(Word(value.text, value.mark), scopes)
-        if place.path.kind == "leaf":
+        if not place.path.container:
             raise document.fail(NOT_ALLOWED, value.mark, "each names a group, a segment or an object")
         inner = (place.path.inside(), scopes[-1]) if len(scopes) > 0 else (place.path.inside(),)
         plan = self.plan(field.struct, row.rows, inner, name, row.key.mark)
@@ -325,17 +348,20 @@ class Planner:
         if path is None:
             raise document.fail(document.MISSING, cell.mark, "the key path is missing")
         scalar = document.scalar(path, "path")
-        places = tuple(self.fetch(word, scopes, field) for word in grammar.parts(scalar, "|"))
+        as_ = cell.get("as")
+        codec_name = document.scalar(as_, "as").text if as_ is not None else ""
+        read_as = None if codec_name == "text" else field
+        places = tuple(self.fetch(word, scopes, read_as)
+                       for word in grammar.parts(scalar, "&" if codec_name == "phone" else "|"))
         write = cell.get("write")
         targets = places[-1:] if write is None else tuple(
-            self.fetch(word, scopes, field) for each in document.scalars(write, "write")
+            self.fetch(word, scopes, read_as) for each in document.scalars(write, "write")
             for word in grammar.parts(each, "&"))
         for place in (*places, *targets):
             if place.path.kind == "container":
                 raise document.fail(NOT_ALLOWED, place.word.mark, f"{place.word.text} is not a value",
                                     "name a field in it, or use each and fields")
         only = _text(cell, "only")
-        as_ = cell.get("as")
         vocab = self._vocab(cell, field)
         condition = cell.get("when")
         required = _text(cell, "required") or "no"
@@ -355,7 +381,11 @@ class Planner:
             raise document.fail(NOT_ALLOWED, cell.entries["unmapped"].value.mark,
                                 f"a code that is no {field.name} cannot pass", "use error or park")
         unit = cell.get("unit")
-        if as_ is not None and document.scalar(as_, "as").text == "uri":
+        if codec_name == "phone":
+            if field.kind != TEXT or only != "in":
+                raise document.fail(NOT_ALLOWED, cell.mark, "phone joins parts to a text and needs only: in")
+            return Cell(**common, phone=True, codec=codecs.as_text(self._text_codec(places[0].path.wire_type)))
+        if as_ is not None and codec_name == "uri":
             if field.kind != TEXT:
                 raise document.fail(NO_CODEC, as_.mark, f"uri is text, {name} is {field.name}")
             return Cell(**common, uri=True, codec=codecs.as_text(self._text_codec(places[0].path.wire_type)),
@@ -417,6 +447,7 @@ class Planner:
             shape = self.parts.format.datatype(wire_type)
             plan = self.plan(field.struct, table.rows, (shape,), name, table.mark)
             plan.constants = select
+            plan.selected_at = mark
             self.complete(plan)
             return plan
         except PathError as error:

@@ -13,13 +13,13 @@ import msgspec
 from msgspec import UNSET
 
 from canonical.findings import Finding, Severity, finding
-from canonical.model import CodeableConcept, Coding
+from canonical.model import CodeableConcept, Coding, Identifier
 from mapper import codecs, model, times
 from mapper.format import Format, Node, Raw
 from mapper.model import ENUM, STRUCT
 from mapper.plan import UNMAPPED, Cell, Condition, Each, Fetch, Item, Leaf, Plan, Planner, Slot
 from mapper.recorder import Lineage, Recorder
-from mapper.run import CONFLICT, NULL_COMPONENT, NULL_REFUSED, OVERRIDDEN, REQUIRED, Missing, Run, escalate
+from mapper.run import CONFLICT, NULL_COMPONENT, NULL_REFUSED, REQUIRED, Missing, Run, escalate
 from mapper.times import Refused
 from mapper.vocab import Vocab
 
@@ -66,12 +66,15 @@ class ReadCompiler:
 
         return read
 
-    def struct(self, plan: Plan) -> Reader:
-        """The reader of a struct: UNSET where nothing but its constants would be in it."""
+    def struct(self, plan: Plan, *, parts: bool = False) -> Reader:
+        """The reader of a struct: UNSET where nothing but its constants would be in it. `parts`: its fields
+        come from rows of their own, so that an identifier may turn out to have no value."""
         struct = plan.struct
         fields = self._fields(plan)
         constants = plan.constants
         needed = tuple(name for name in model.required(struct) if name not in dict(constants))
+        clears = self._absent_clears
+        essential = "value" if parts and struct is Identifier else ""
         recorder = self._recorder
 
         def read(node: Node, run: Run) -> Any:
@@ -80,8 +83,10 @@ class ReadCompiler:
                 value = reader(node, run)
                 if value is not UNSET:
                     values[name] = value
-            if not values:
+            if not values or (essential and not values.get(essential)):
                 return UNSET
+            if clears and not any(value is not None for value in values.values()):
+                return None
             for name, constant in constants:
                 if name not in values:
                     values[name] = constant
@@ -145,6 +150,14 @@ class ReadCompiler:
 
         return read
 
+    def _within(self, compile_: Callable[[], Reader]) -> Reader:
+        """Inside items and values what is absent is absent, also where the record as a whole is complete."""
+        clears, self._absent_clears = self._absent_clears, False
+        try:
+            return compile_()
+        finally:
+            self._absent_clears = clears
+
     # -- lists ----------------------------------------------------------------------------------------------
 
     def _list(self, slot: Slot) -> Reader | None:
@@ -154,14 +167,16 @@ class ReadCompiler:
         sources = tuple(source for item in (*indexed, *others) if (source := self._item(item)) is not None)
         if not sources:
             return None
+        clears = self._absent_clears
         if len(sources) == 1:
             only = sources[0]
 
             def read_one(node: Node, run: Run) -> Any:
                 items: list[Any] = []
-                if only(node, run, items):
-                    return tuple(items) if items else None
-                return tuple(items) if items else UNSET
+                cleared = only(node, run, items)
+                if items:
+                    return tuple(items)
+                return None if cleared or clears else UNSET
 
             return read_one
 
@@ -173,7 +188,7 @@ class ReadCompiler:
                     cleared = True
             if items:
                 return tuple(items)
-            return None if cleared else UNSET
+            return None if cleared or clears else UNSET
 
         return read
 
@@ -183,7 +198,7 @@ class ReadCompiler:
         if isinstance(source, Each):
             return self._each(source) if source.only != "out" else None
         if isinstance(source, Plan):
-            return self._single(self.struct(source))
+            return self._single(self.struct(source, parts=True))
         cells = [cell for cell in source.cells if cell.reads]
         if not cells:
             return None
@@ -229,7 +244,7 @@ class ReadCompiler:
         place = cell.places[0]
         every = self._every(place, cell)
         decode = self._decode(cell, place, leaf)
-        when = self._when(cell.when)
+        when = self.when(cell.when)
         recorder, append = self._recorder, self._append()
         row, outer = str(leaf.mark), place.outer
 
@@ -274,9 +289,9 @@ class ReadCompiler:
         return demand
 
     def _each(self, each: Each) -> Callable[[Node, Run, list[Any]], bool]:
-        every = self._every(each.place, None)
-        when = self._when(each.when)
-        build = self.struct(each.plan)
+        every = self._every(each.place, None, settle=True)
+        when = self.when(each.when)
+        build = self._within(lambda: self.struct(each.plan))
         outer = each.place.outer
         recorder, append = self._recorder, self._append()
         row = str(each.mark)
@@ -336,8 +351,11 @@ class ReadCompiler:
         return traced
 
     def _cell(self, cell: Cell, leaf: Leaf) -> Reader:
-        reader = self._one(cell, leaf) if len(cell.places) == 1 else self._same_fact(cell, leaf)
-        when = self._when(cell.when)
+        if cell.phone:
+            reader = self._phone(cell)
+        else:
+            reader = self._one(cell, leaf) if len(cell.places) == 1 else self._same_fact(cell, leaf)
+        when = self.when(cell.when)
         if when is not None:
             unconditional = reader
 
@@ -484,6 +502,23 @@ class ReadCompiler:
 
         return read
 
+    def _phone(self, cell: Cell) -> Reader:
+        """A telephone number in parts (XTN.5 to XTN.7): ``+1 330 5550142``."""
+        parts = tuple((self._first(place, cell), place.outer) for place in cell.places)
+        text = self._format.text(cell.places[-1].path.wire_type)[0]
+        absent, clear = self._format.absent, self._format.clear
+
+        def read(node: Node, run: Run) -> Any:
+            found = [first(run.root if outer else node) for first, outer in parts]
+            if found[-1] in (absent, clear):
+                return UNSET
+            words = [text(raw) if raw not in (absent, clear) else "" for raw in found]
+            if len(words) == 3 and words[0] and not words[0].startswith("+"):
+                words[0] = f"+{words[0]}"
+            return " ".join(word for word in words if word)
+
+        return read
+
     def _cleared(self, cell: Cell, leaf: Leaf, run: Run) -> Any:
         if cell.on_null == "clear":
             return None
@@ -529,7 +564,7 @@ class ReadCompiler:
     def _composite(self, cell: Cell, place: Fetch, leaf: Leaf) -> Decode:
         plan = cell.others.get(place.path.wire_type, cell.composite)
         assert plan is not None
-        build = self.struct(plan)
+        build = self._within(lambda: self.struct(plan))
         open_ = self._format.open
         absent, clear = self._format.absent, self._format.clear
         recorder = self._recorder
@@ -615,6 +650,15 @@ class ReadCompiler:
     def _unmapped(cell: Cell, leaf: Leaf, at: str, vocab: Vocab) -> Callable[[Any, Run], Any]:
         if cell.unmapped == "pass":
             return lambda value, run: value
+        if cell.unmapped == "skip":
+            skipped = finding(UNMAPPED, at=at, field=leaf.name, row=str(leaf.mark), severity=Severity.INFO,
+                              detail=f"a code that {vocab.name} does not have was left out", hint="")
+
+            def skip(_value: Any, run: Run) -> Any:
+                run.findings.append(skipped)
+                return UNSET
+
+            return skip
         severity = Severity.FATAL if cell.unmapped == "park" else Severity.ERROR
         found: Finding = finding(UNMAPPED, at=at, field=leaf.name, row=str(leaf.mark), severity=severity,
                                  detail=f"a code that {vocab.name} does not have",
@@ -634,18 +678,20 @@ class ReadCompiler:
         reads: Callable[[Node], Raw] = self._recorder.first(place.path, whole=_whole(cell))
         return reads
 
-    def _every(self, place: Fetch, cell: Cell | None) -> Callable[[Node], Iterable[Raw]]:
+    def _every(self, place: Fetch, cell: Cell | None, *, settle: bool = False) -> Callable[[Node], Iterable[Raw]]:
         if self._recorder is None:
             return place.path.every
-        reads: Callable[[Node], Iterable[Raw]] = self._recorder.every(place.path, whole=_whole(cell))
+        reads: Callable[[Node], Iterable[Raw]] = self._recorder.every(place.path, whole=_whole(cell), settle=settle)
         return reads
 
-    def _when(self, condition: Condition | None) -> Callable[[Node, Run], bool] | None:
+    def when(self, condition: Condition | None) -> Callable[[Node, Run], bool] | None:
+        """A condition on the input, or None."""
         if condition is None:
             return None
         first, outer = self._first(condition.place, None), condition.place.outer
         absent, clear = self._format.absent, self._format.clear
         verb, values = condition.verb, frozenset(condition.values)
+        positive = verb in ("=", "in")
         text = self._format.text(condition.place.path.wire_type)[0]
 
         def holds(node: Node, run: Run) -> bool:
@@ -655,14 +701,7 @@ class ReadCompiler:
                 return there
             if verb == "absent":
                 return not there
-            if not there:
-                return False
-            if condition.place.path.kind == "leaf":
-                try:
-                    return text(raw) in values
-                except Refused:
-                    return False
-            return raw in values
+            return ((text(raw) if there and condition.place.path.kind == "leaf" else raw) in values) is positive
 
         return holds
 
@@ -695,7 +734,7 @@ def _override(values: dict[str, Any], run: Run, recorder: Recorder | None) -> No
     for name, value in run.overrides.items():
         there = values.get(name, UNSET)
         if there is not UNSET and there != value:
-            run.report(OVERRIDDEN, at="", field=name, row="")
+            run.report(CONFLICT, at="", field=name, row="", detail="the event says something else; the event wins")
         values[name] = value
         if recorder is not None:
             recorder.lineage[:] = [entry for entry in recorder.lineage if entry.field != name]
@@ -707,7 +746,7 @@ def _rule(name: str) -> Lineage:
 
 
 def _constant(name: str, plan: Plan) -> Lineage:
-    return Lineage(name, "", str(plan.mark), "", "row")
+    return Lineage(name, "", str(plan.selected_at or plan.mark), "", "row")
 
 
 def _compare_duration(values: dict[str, Any], run: Run) -> None:

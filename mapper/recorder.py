@@ -22,11 +22,13 @@ class Lineage(msgspec.Struct):
     source: str
     """Concrete place in the input: ``RESOURCES/PERSONNEL_RESOURCE(2)/AIP-3``; empty for defaults and rules."""
     row: str
-    """``file:line:column`` of the row."""
+    """``file:line:column`` of the row; of a data-type table where the value is a part of a composite."""
     code_row: str = ""
     """``file:line:column`` of the code table's row."""
     how: str = "value"
     """``value``, ``default``, ``rule`` (the event's ``set``, the zone), ``row`` (the selector says so)."""
+    via: str = ""
+    """The row of the mapping table that used the data-type table."""
 
 
 class Recorder:
@@ -60,17 +62,17 @@ class Recorder:
         """`Path.first` that records."""
         def read(node: Node) -> Raw:
             for raw, at in path.located(node, self.at(node)):
-                self._saw(at, whole=whole)
-                return self._container(path, raw)
+                self._saw(at, whole=whole or path.whole)
+                return raw
             return path.first(node)
         return read
 
-    def every(self, path: Path, *, whole: bool = False) -> Any:
+    def every(self, path: Path, *, whole: bool = False, settle: bool = False) -> Any:
         """`Path.every` that records."""
         def read(node: Node) -> Iterator[Raw]:
             for raw, at in path.located(node, self.at(node)):
-                self._saw(at, whole=whole)
-                yield self._container(path, raw)
+                self._saw(at, whole=whole or path.whole)
+                yield self.settle(raw) if settle else raw
         return read
 
     def _saw(self, at: str, *, whole: bool) -> None:
@@ -78,9 +80,6 @@ class Recorder:
         self.read.add(at)
         if whole:
             self.covered.append(at)
-
-    def _container(self, path: Path, raw: Raw) -> Raw:
-        return self.settle(raw) if path.kind == "container" else raw
 
     def unread(self, leaves: list[str]) -> list[str]:
         """Those of `leaves` that no row looked at."""
@@ -95,6 +94,10 @@ class Recorder:
         if len(self.lineage) == mark:
             source = "" if how == "default" else self.place
             self.lineage.append(Lineage("", source, row, self.code_row, how))
+            return
+        for entry in self.lineage[mark:]:
+            if not entry.via and entry.row != row:
+                entry.via = row
 
     def name(self, mark: int, name: str) -> None:
         """Entries made since `mark` belong to the part `name`."""

@@ -20,8 +20,6 @@ NULL_COMPONENT = declare("map.null_component", Severity.INFO, 'a part of a value
                          "that part was cleared and the rest kept (P06); ask the sender if the whole was meant")
 NULL_REFUSED = declare("map.null_refused", Severity.ERROR, 'the sender may not clear this field with `""`',
                        "see `on_null` of the row")
-OVERRIDDEN = declare("map.overridden", Severity.INFO, "the event says something else than the field",
-                     "the event decides (`set` in the table)")
 
 
 class Missing(Exception):  # noqa: N818 - travels from a required row to the item it belongs to
@@ -35,7 +33,7 @@ class Missing(Exception):  # noqa: N818 - travels from a required row to the ite
 class Run(Notes):
     """One message on its way through one table."""
 
-    __slots__ = ("creating", "findings", "overrides", "root", "values")
+    __slots__ = ("creating", "entity", "findings", "overrides", "root", "values")
 
     def __init__(self, root: Node, zone: ZoneInfo | None, values: Mapping[str, str] | None = None) -> None:
         super().__init__(zone)
@@ -44,6 +42,8 @@ class Run(Notes):
         self.creating = False
         self.overrides: Mapping[str, Any] = {}
         self.values: Mapping[str, str] = values or {}
+        self.entity: Any = None
+        """Writing: the entity that is written."""
 
     def refuse(self, refused: Refused, *, at: str, field: str, row: str) -> None:
         """Note that one value was refused."""

@@ -10,9 +10,9 @@ from msgspec import UNSET
 
 from canonical.findings import Severity, declare, finding
 from canonical.model import CodeableConcept, Coding
-from mapper import codecs, model, times
+from mapper import codecs, document, model, times
 from mapper.format import Format, Node, Raw
-from mapper.model import STRUCT
+from mapper.model import INTEGER, STRUCT, TEXT
 from mapper.plan import UNMAPPED, Cell, Condition, Each, Fetch, Item, Leaf, Plan, Planner, Slot
 from mapper.recorder import Recorder
 from mapper.run import Run
@@ -93,7 +93,7 @@ class WriteCompiler:
         if slot.field.many:
             return self._list(slot), None, False
         if isinstance(slot.source, Plan):
-            return self._nested(slot.source), None, False
+            return self._beside(slot, self._nested(slot.source)), None, False
         if slot.source is None:
             return None, None, False
         conditional = any(cell.when is not None for cell in slot.source.cells)
@@ -112,6 +112,17 @@ class WriteCompiler:
             self._wrote()
 
         return nested
+
+    def _beside(self, slot: Slot, writer: Writer) -> Writer:
+        whole = self._leaf(slot.beside) if slot.beside is not None else None
+        if whole is None:
+            return writer
+
+        def both(value: Any, node: Node, run: Run) -> None:
+            writer(value, node, run)
+            whole(value, node, run)
+
+        return both
 
     def _extensions(self, slot: Slot) -> Writer:
         writers = {key: writer for key, item in slot.items.items()
@@ -147,6 +158,7 @@ class WriteCompiler:
         clears = tuple(self._clear(cell) for item in slot.items.values() if isinstance(item.source, Leaf)
                        and (not item.select or not rest) for cell in item.source.cells if cell.writes)
         recorder = self._recorder
+        codings = slot.field.struct is Coding
 
         def put(writer: Writer, index: int, item: Any, node: Node, run: Run) -> None:
             if recorder is not None:
@@ -163,9 +175,10 @@ class WriteCompiler:
                 return
             done: set[int] = set()
             for index, writer in indexed.items():
-                if index is not None and index < len(value):
-                    put(writer, index, value[index], node, run)
-                    done.add(index)
+                at = _coding_at(value, index, done) if codings else index
+                if at is not None and at < len(value):
+                    put(writer, at, value[at], node, run)
+                    done.add(at)
             for select, takes_all, writer in selected:
                 for index, item in enumerate(value):
                     if index not in done and all(getattr(item, name) == wanted for name, wanted in select):
@@ -276,11 +289,12 @@ class WriteCompiler:
         if cell is None:
             return None
         write, derive, text, row = self._leaf(leaf), cell.derive, cell.default_out, str(leaf.mark)
-        puts = tuple((self._put(place), place.outer, self.constant(text or "", place, row)) for place in cell.targets)
+        puts = tuple((self._put(place), place.outer, self.constant(text, place, row, leaf.field.kind))
+                     for place in cell.targets) if text is not None else ()
         when = self._when(cell.when)
 
         def otherwise(parent: Any, node: Node, run: Run) -> None:
-            value = _derived(parent, derive) if derive else None
+            value = _derived(parent, derive, run) if derive else None
             if value is not None and write is not None:
                 write(value, node, run)
             elif text is not None and (when is None or when(node, run)):
@@ -289,13 +303,19 @@ class WriteCompiler:
 
         return otherwise
 
-    def constant(self, text: str, place: Fetch, row: str) -> Callable[[Run], Raw]:
+    def constant(self, text: str, place: Fetch, row: str, kind: str = TEXT) -> Callable[[Run], Raw]:
         """What ``constants`` and ``default_out`` write: text, or a context value (``$identity``)."""
         wire_type, absent = place.path.wire_type, self._format.absent
         encode = self._format.text(wire_type)[1] if place.path.kind == "leaf" else (lambda raw: raw)
+        if kind == INTEGER and text.lstrip("-").isdecimal():
+            number = self._format.number(wire_type)(int(text))
+            return lambda run: number
         if not text.startswith("$") or text.startswith("$$"):
-            raw = encode(text.removeprefix("$"))
-            return lambda run: raw
+            try:
+                fixed = encode(text.removeprefix("$"))
+            except ValueError:
+                raise document.fail(document.VALUE, place.word.mark, f"{place.word.text} is {wire_type}") from None
+            return lambda run: fixed
         name = text[1:]
         instant = codecs.choose(wire_type, model.FieldType(model.INSTANT), codecs.TextCodec(str, encode)) \
             if name in ("now", "occurred_at") else None
@@ -449,6 +469,8 @@ class WriteCompiler:
             raw = first(place)
             if verb == "absent":
                 return bool(raw == absent)
+            if verb in ("!=", "not in"):
+                return raw == absent or read(raw) not in values
             if raw == absent:
                 if verb == "=":
                     put(place, write(values[0]))
@@ -486,8 +508,24 @@ def _leaves(plan: Plan) -> Iterable[Leaf]:
                 yield from _leaves(source)
 
 
-def _derived(parent: Any, rule: str) -> Any:
-    start, end, duration = parent.start, parent.end, parent.duration
+def _coding_at(codings: Any, index: int | None, done: set[int]) -> int | None:
+    """Which coding is the sender's own (0) or alternate (1): by its role; without roles by position."""
+    wanted = "source" if index == 0 else "alternate"
+    for at, coding in enumerate(codings):
+        if coding.role == wanted:
+            return at
+    for at, coding in enumerate(codings):
+        if at not in done and (not coding.role or index == 0):
+            return at
+    return None
+
+
+def _derived(parent: Any, rule: str, run: Run) -> Any:
+    start, duration = parent.start, parent.duration
+    if rule == "start_from_offset":
+        origin = getattr(run.entity, "start", None)
+        return codecs.shifted(origin, parent.offset) if origin and isinstance(parent.offset, int) else None
+    end = parent.end
     if rule == "end_from_duration":
         return codecs.shifted(start, duration) if start and isinstance(duration, int) else None
     return codecs.minutes_between(start, end) if start and end else None

@@ -24,6 +24,8 @@ _HEADER: Final = "MSH"
 _NOTHING: Final = Segment("", "", "|")
 #: Types the mapper's codecs read whole, degree of precision and all (T05).
 _TIMES: Final = frozenset({"TS", "DTM", "DT", "TM"})
+#: Types without components: what looks like a delimiter there is text that the sender forgot to escape.
+_WHOLE: Final = _TIMES | {"TX", "FT"}
 _PATH: Final = re.compile(r"(?P<groups>(?:[A-Za-z_0-9]+(?:\((?:\d+|\*)\))?/)*)"
                           r"(?P<name>[A-Za-z_][A-Za-z_0-9]*)(?:\((?P<rep>\d+|\*)\))?"
                           r"(?:-(?P<field>\d+)(?:\((?P<frep>\d+|\*)\))?(?:\.(?P<comp>\d+)(?:\.(?P<sub>\d+))?)?)?\Z")
@@ -206,6 +208,8 @@ class _Path:
         self.wire_type = wire_type
         self.kind = kind
         self.repeats = repeats
+        self.container = kind == "container"
+        self.whole = wire_type in _WHOLE
         self.first: First = _unused
         self.every: Callable[[Any], Sequence[Any]] = _unused
         self.put: Callable[[Any, Any], None] = _unused
@@ -226,7 +230,7 @@ class PartPath(_Path):
         self._known = known
         index = comp - 1
         composite = kind == "composite"
-        whole = wire_type in _TIMES
+        whole = self.whole
 
         def first(parts: Parts) -> str:
             if index >= len(parts):
@@ -280,10 +284,10 @@ class FieldPath(_Path):
                 return lambda raw: _raise_level(_part(raw, comp, sub))
             return lambda raw: raw
         if comp:
-            if self.wire_type in _TIMES:
+            if self.whole:
                 return lambda raw: _part(raw, comp, sub)
             return lambda raw: _leaf(_part(raw, comp, sub))
-        return (lambda raw: raw) if self.wire_type in _TIMES else _leaf
+        return (lambda raw: raw) if self.whole else _leaf
 
     def _first(self) -> First:
         where, number, cut = self._where, self._number, self._cut
@@ -303,7 +307,7 @@ class FieldPath(_Path):
             return cut(raw) if rep == 1 and "~" not in raw else cut(_rep(raw, rep))
 
         comp = self._comp
-        if comp or rep != 1 or self.kind == "composite" or self.wire_type in _TIMES:
+        if comp or rep != 1 or self.kind == "composite" or self.whole:
             return first
 
         def first_leaf(view: View) -> str:
@@ -547,8 +551,8 @@ def component_type(known: Dictionary, wire_type: str, number: int, column: int) 
 class MessageShape:
     """A message, a group or a segment of a message structure."""
 
-    def __init__(self, known: Dictionary, node: Node | None, segment: str = "") -> None:
-        self._known, self._node, self._segment = known, node, segment
+    def __init__(self, known: Dictionary, node: Node | None, segment: str = "", *, is_root: bool = False) -> None:
+        self._known, self._node, self._segment, self._is_root = known, node, segment, is_root
 
     def path(self, text: str) -> FieldPath | ContainerPath:
         """Resolve a path written from here. Raises PathError."""
@@ -617,16 +621,13 @@ class MessageShape:
         if not holders:
             if not self._is_segment(name):
                 raise PathError(f"there is no segment {name}", column=column, hint=_close(name, self._known))
-            if not self._segment and way == [] and node.name != self._root_name() and not name.startswith("Z"):
+            if not self._is_root and not name.startswith("Z"):
                 raise PathError(f"there is no segment {name} in {node.name}", column=column)
             return way, reps
         if len(holders) > 1:
             places = ", ".join("/".join(inner) for inner in holders)
             raise PathError(f"{name} could be in several groups", column=column, hint=f"name one of {places}")
         return [*way, *holders[0]], [*reps, *[""] * len(holders[0])]
-
-    def _root_name(self) -> str:
-        return self._node.name if self._node is not None and "_" in self._node.name else ""
 
     def _field(self, segment: str, number: int, column: int) -> Field:
         field = self._known.field(segment, number)
@@ -682,7 +683,7 @@ class Hl7Format:
                             hint=f"known: {', '.join(near[:12])}" if near else "")
         fields = {segment: {_number(number): _declared(text) for number, text in cells.items()}
                   for segment, cells in declared.items()}
-        return MessageShape(known.extended(fields) if fields else known, node)
+        return MessageShape(known.extended(fields) if fields else known, node, is_root=True)
 
     def datatype(self, wire_type: str) -> TypeShape:
         """See ``mapper.format.Format``."""
