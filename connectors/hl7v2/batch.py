@@ -17,9 +17,9 @@ MESSAGE_TOO_LARGE: Final = declare(
     "A message in a file or stream exceeds the size limit",
     "Is this HL7 v2? If the size is right, raise `max_bytes`.")
 
-_BOUNDARY: Final = re.compile(rb"(?<=[\r\n])[ \t]*\x0b?(?=(?:MSH|FHS|BHS|BTS|FTS)(?:[^\w\s]|\s|\Z))")
-_FIRST: Final = re.compile(rb"\A(?:\xef\xbb\xbf)?[\s\x0b]*(MSH|FHS|BHS|BTS|FTS)?")
-_LONGEST: Final = 8
+_BOUNDARY: Final = re.compile(
+    rb"(?:\A(?:\xef\xbb\xbf)?[ \t\r\n\x0b]{0,3}|(?<=[\r\n])[ \t]{0,2}\x0b?)(MSH|FHS|BHS|BTS|FTS)(?:[^\w]|\Z)")
+_LONGEST: Final = 10
 """Bytes of a boundary that may be split between two chunks."""
 
 
@@ -39,35 +39,28 @@ def split_batch(chunks: Iterable[bytes], max_bytes: int = 64 * 1024 * 1024) -> I
     """
     buffer = bytearray()
     searched = 0
-    for chunk in chunks:
-        buffer += chunk
+    header = b""  # of the part that the buffer begins with, once it is known
+    for chunk in _with_end(chunks):
+        buffer += chunk or b""
         start = 0
-        safe = len(buffer) - _LONGEST
+        safe = len(buffer) - (_LONGEST if chunk is not None else 0)
         for match in _BOUNDARY.finditer(buffer, searched):
             if match.start() > safe:
                 break
-            if _begins(buffer, start):
-                yield _part(bytes(buffer[start:match.start()]))
+            searched = match.end()
+            if header:
+                yield Part(bytes(buffer[start:match.start()]), header == b"MSH")
                 start = match.start()
-        searched = max(safe - start, 0)
+            header = match[1]
+        searched = max(searched, safe, 0) - start
         del buffer[:start]
         if len(buffer) > max_bytes:
             raise Rejection(finding(MESSAGE_TOO_LARGE, detail=f"more than {max_bytes} bytes"))
-    start = 0
-    for match in _BOUNDARY.finditer(buffer, searched):
-        if _begins(buffer, start):
-            yield _part(bytes(buffer[start:match.start()]))
-            start = match.start()
-    if len(buffer) > start:
-        yield _part(bytes(buffer[start:]))
+    if buffer:
+        yield Part(bytes(buffer), header in {b"", b"MSH"})
 
 
-def _begins(buffer: bytearray, start: int) -> bool:
-    """Whether a part that can stand alone begins at `start` (and not text before the first header)."""
-    found = _FIRST.match(buffer[start:start + 4096])
-    return found is not None and found[1] is not None
-
-
-def _part(raw: bytes) -> Part:
-    found = _FIRST.match(raw)
-    return Part(raw, found is None or found[1] in {None, b"MSH"})
+def _with_end(chunks: Iterable[bytes]) -> Iterator[bytes | None]:
+    """The chunks, and None for their end."""
+    yield from chunks
+    yield None

@@ -245,7 +245,8 @@ def _line_ends(separator: str, line_feed_ends: bool) -> re.Pattern[str]:
     # Where the message has carriage returns, a lone line feed ends a segment only if another segment follows:
     # otherwise it is content (a multi-line comment, an identifier with a break in it).
     feed = r"\n" if line_feed_ends else rf"\n(?=[ \t]*[A-Z][A-Z0-9]{{2}}{re.escape(separator)}|[\r\n]|\Z)"
-    return re.compile(rf"(?:(?:\r\n?|{feed})(?:[ \t]*(?=[\r\n]|\Z))?)+")
+    # Blank lines, and lines of nothing but leftovers of framing, belong to the line end before them.
+    return re.compile(rf"(?:(?:\r\n?|{feed})(?:[ \t\x0b\x1c]*(?=[\r\n]|\Z))?)+")
 
 
 def _split_lines(text: str, separator: str) -> list[Segment]:

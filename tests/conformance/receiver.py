@@ -203,7 +203,7 @@ class ReceiverConformance(ABC):
     async def test_a_taken_resource_is_an_error_at_the_start(self) -> None:
         """Port in use, folder taken: before any effect."""
         async with self.running(Door()) as receiver:
-            with pytest.raises(OSError):  # noqa: PT012 - the error comes from entering the context
+            with pytest.raises(OSError):
                 async with self.running(Door(), like=receiver):
                     pass
             assert receiver.resources

@@ -23,7 +23,8 @@ def sample_files() -> list[Path]:
 
 
 def siu(control_id: str = "MSG00001", *, event: str = "S12", accept: str = "", application: str = "",
-        processing_id: str = "P", version: str = "2.5.1", patient: str = "MRN12345", charset: str = "") -> bytes:
+        processing_id: str = "P", version: str = "2.5.1", patient: str = "MRN12345",
+        charset: str = "") -> bytes:
     """A SIU of about 1.3 KB with all four kinds of resources."""
     return "\r".join([
         rf"MSH|^~\&|CADENCE^1.2.3^ISO|MERCY^4.5.6^ISO|DRAGOMAN^7.8^ISO|HUB^9.1^ISO|20260310081500-0600||SIU^{event}"

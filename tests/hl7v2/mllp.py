@@ -53,7 +53,8 @@ class RawClient:
 
     async def leave(self) -> None:
         """Close at once and both ways (RST): a plain close could be a half-close, which is still answered."""
-        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        linger = struct.pack("ii", 1, 0)
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.writer.transport.abort()
         await asyncio.sleep(0)
 
@@ -122,7 +123,8 @@ class ScriptedPeer:
             case Does.ACCEPT:
                 writer.write(self.before + acknowledgement("AA", control_id))
             case Does.REFUSE:
-                writer.write(self.before + acknowledgement("AE", control_id, error="103", text="CANARY is wrong"))
+                text = "CANARY is wrong"
+                writer.write(self.before + acknowledgement("AE", control_id, error="103", text=text))
             case Does.BUSY:
                 writer.write(self.before + acknowledgement("AE", control_id, error="206"))
             case Does.GARBAGE:
