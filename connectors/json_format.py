@@ -152,6 +152,7 @@ class JsonPath:
         self.kind = "composite" if composite else "leaf"
         self.container = composite or wire_type == _ANY
         self.whole = False
+        self.reach = 0
         self.repeats = any(step.many for step in steps)
         self._steps = tuple(steps)
         self._listed = listed

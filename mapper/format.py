@@ -52,6 +52,8 @@ class Path(Protocol):
     whole: bool
     """Reading it reads everything below, too (HL7 TX, FT and times: stray delimiters are text there)."""
 
+    reach: int
+    """How many parts a composite node (a sequence) must have for anything to be there; 0: not known."""
     first: Callable[[Node], Raw]
     """The first raw (or node, for a container); `Format.absent` where there is none."""
     every: Callable[[Node], Sequence[Raw]]

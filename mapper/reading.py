@@ -7,13 +7,13 @@ table is loaded is decided then: a message pays for its own leaves and for nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET
 
 from canonical.findings import Finding, Severity, finding
-from canonical.model import CodeableConcept, Coding, Identifier
+from canonical.model import CodeableConcept, Coding, Identifier, Place, Reference
 from mapper import codecs, model, times
 from mapper.format import Format, Node, Raw
 from mapper.model import ENUM, STRUCT
@@ -25,6 +25,13 @@ from mapper.vocab import Vocab
 
 Reader: TypeAlias = Callable[[Node, Run], Any]
 Decode: TypeAlias = Callable[[Raw, Run], Any]
+
+
+_ENDLESS: Final = 1 << 30
+#: Values that come back in message after message (codes, places, the people of a clinic): each row remembers
+#: some by their wire text. Never what is a patient's.
+_RECURRING: Final = (CodeableConcept, Place, Reference)
+_REMEMBERED: Final = 512
 
 
 class ReadCompiler:
@@ -48,7 +55,7 @@ class ReadCompiler:
 
         def read(node: Node, run: Run) -> Any:
             values: dict[str, Any] = {}
-            for name, reader in fields:
+            for name, reader, _ in fields:
                 value = reader(node, run)
                 if value is not UNSET:
                     values[name] = value
@@ -72,6 +79,7 @@ class ReadCompiler:
         struct = plan.struct
         fields = self._fields(plan)
         constants = plan.constants
+        sized = any(reach for _, _, reach in fields)
         needed = tuple(name for name in model.required(struct) if name not in dict(constants))
         clears = self._absent_clears
         essential = "value" if parts and struct is Identifier else ""
@@ -79,10 +87,12 @@ class ReadCompiler:
 
         def read(node: Node, run: Run) -> Any:
             values: dict[str, Any] = {}
-            for name, reader in fields:
-                value = reader(node, run)
-                if value is not UNSET:
-                    values[name] = value
+            size = len(node) if sized else _ENDLESS
+            for name, reader, reach in fields:
+                if reach <= size:
+                    value = reader(node, run)
+                    if value is not UNSET:
+                        values[name] = value
             if not values or (essential and not values.get(essential)):
                 return UNSET
             if clears and not any(value is not None for value in values.values()):
@@ -100,12 +110,13 @@ class ReadCompiler:
 
         return read
 
-    def _fields(self, plan: Plan) -> tuple[tuple[str, Reader], ...]:
+    def _fields(self, plan: Plan) -> tuple[tuple[str, Reader, int], ...]:
+        """Name, reader and how long a composite must be for the field to be in it."""
         fields = []
         for slot in plan.slots.values():
             reader = self._slot(slot)
             if reader is not None:
-                fields.append((slot.name, self._named(slot.name, reader)))
+                fields.append((slot.name, self._named(slot.name, reader), _reach(slot)))
         return tuple(fields)
 
     def _named(self, name: str, reader: Reader) -> Reader:
@@ -571,12 +582,19 @@ class ReadCompiler:
         cleared = self._cleared_item(plan) if plan.constants else None
         translate = self._concept(cell, leaf, place.word.text) if cell.vocab is not None else None
 
+        remembered: dict[Any, Any] | None = None
+        if recorder is None and plan.struct in _RECURRING and isinstance(absent, str):
+            remembered = {}
+
         def decode(raw: Raw, run: Run) -> Any:
             if raw == absent:
                 return UNSET
+            if remembered is not None and (hit := remembered.get(raw)) is not None:
+                return hit
             if raw == clear:
                 value = self._cleared(cell, leaf, run)
                 return cleared if value is None and cleared is not None else value
+            said, zoned = len(run.findings), run.zone_used
             node = open_(raw)
             if recorder is not None:
                 place_ = recorder.place
@@ -588,7 +606,13 @@ class ReadCompiler:
                 return UNSET
             if recorder is not None:
                 recorder.place = place_
-            return value if translate is None or value is UNSET else translate(value, run)
+            if translate is not None and value is not UNSET:
+                value = translate(value, run)
+            if remembered is not None and len(run.findings) == said and run.zone_used == zoned:
+                if len(remembered) >= _REMEMBERED:
+                    remembered.clear()
+                remembered[raw] = value
+            return value
 
         return decode
 
@@ -704,6 +728,23 @@ class ReadCompiler:
             return ((text(raw) if there and condition.place.path.kind == "leaf" else raw) in values) is positive
 
         return holds
+
+
+def _reach(slot: Slot) -> int:
+    """The smallest reach of anything that fills a field; 0 where something may come from nothing."""
+    sources = [slot.source, *(item.source for item in slot.items.values())]
+    reaches = []
+    for source in sources:
+        if isinstance(source, Leaf):
+            for cell in source.cells:
+                if cell.default is not UNSET or cell.required != "no":
+                    return 0
+                reaches += [place.path.reach for place in cell.places]
+        elif isinstance(source, Plan):
+            reaches += [_reach(inner) for inner in source.slots.values()]
+        elif source is not None:
+            return 0
+    return min(reaches, default=0)
 
 
 def _whole(cell: Cell | None) -> bool:

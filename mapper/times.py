@@ -42,7 +42,7 @@ class Refused(Exception):  # noqa: N818 - a verdict about one value
 class Notes:
     """What a codec needs to know, and what it wants to say without refusing."""
 
-    __slots__ = ("noted", "omit_offset", "zone", "zone_used")
+    __slots__ = ("known", "noted", "omit_offset", "zone", "zone_used")
 
     def __init__(self, zone: ZoneInfo | None = None) -> None:
         self.zone = zone
@@ -51,6 +51,8 @@ class Notes:
         self.omit_offset = False
         """Writing: leave out an offset that the zone would supply."""
         self.noted: list[Code] = []
+        self.known: dict[str, str] = {}
+        """Times of this message that were read without remark: most messages repeat theirs."""
 
 
 _DEGREE: Final = {"Y": 4, "L": 6, "D": 8, "H": 10, "M": 12, "S": 14}
@@ -63,6 +65,9 @@ def from_ts(raw: str, notes: Notes, *, instant: bool) -> str:
     Raises:
         Refused: `INVALID`, `IMPRECISE`, `NO_OFFSET`, `NONEXISTENT`.
     """
+    known = notes.known.get(raw)
+    if known is not None and (not instant or len(known) > 19):
+        return known
     if not raw.isascii():
         raise Refused(INVALID)
     body, offset = raw, ""
@@ -92,7 +97,10 @@ def from_ts(raw: str, notes: Notes, *, instant: bool) -> str:
         moment = _checked(f"{day}T{clock}{offset}")
         notes.noted.append(NORMALISED)
     if offset:
-        return f"{day}T{clock}{offset}"
+        text = f"{day}T{clock}{offset}"
+        if not notes.noted:
+            notes.known[raw] = text
+        return text
     zone = notes.zone
     if zone is None:
         if instant:

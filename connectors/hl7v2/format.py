@@ -210,6 +210,7 @@ class _Path:
         self.repeats = repeats
         self.container = kind == "container"
         self.whole = wire_type in _WHOLE
+        self.reach = 0
         self.first: First = _unused
         self.every: Callable[[Any], Sequence[Any]] = _unused
         self.put: Callable[[Any, Any], None] = _unused
@@ -228,6 +229,7 @@ class PartPath(_Path):
         kind = _kind(known, wire_type)
         super().__init__(text, wire_type, kind, repeats=False)
         self._known = known
+        self.reach = comp
         index = comp - 1
         composite = kind == "composite"
         whole = self.whole
@@ -248,7 +250,14 @@ class PartPath(_Path):
         def put(parts: Parts, raw: str) -> None:
             _set_part(parts, comp, sub, _lower_level(raw) if composite else raw)
 
-        self.first, self.put, self.add = first, put, put
+        def first_leaf(parts: Parts) -> str:
+            if index >= len(parts):
+                return ""
+            part = parts[index]
+            return part[:part.index("&")] if "&" in part else part
+
+        self.first = first if sub or composite or whole else first_leaf
+        self.put, self.add = put, put
         self.every = lambda parts: [raw] if (raw := first(parts)) else []
         self._place = f"{comp}.{sub}" if sub else str(comp)
 
@@ -338,12 +347,8 @@ class FieldPath(_Path):
                 one = cut(raw)
                 return [one] if one else []
             return [each for piece in raw.split("~") if (each := cut(piece))]
-        found = []
-        for segment, _ in where.walk(view, ""):
-            for _, raw in self._reps(segment.field(number)):
-                if each := cut(raw):
-                    found.append(each)
-        return found
+        return [each for segment in where.segments(view) for _, raw in self._reps(segment.field(number))
+                if (each := cut(raw))]
 
     def located(self, node: View, at: str) -> list[tuple[Any, str]]:
         """See ``mapper.format.Path``."""
@@ -406,7 +411,10 @@ class ContainerPath(_Path):
         self.child = self._child
 
     def _every(self, view: View) -> list[View]:
-        return [each for each, _ in self._walk(view, "")]
+        where = self._where
+        if not where.name and view.group is not None:
+            return [View(group, {}) for group in where.inner(view.group)]
+        return [View(None, {where.name: segment}) for segment in where.segments(view)]
 
     def _walk(self, view: View, at: str) -> Iterator[tuple[View, str]]:
         where = self._where
@@ -467,6 +475,27 @@ class _Where:
                 number += 1
                 if rep == "*" or number == int(rep or 1):
                     yield from self._descend(inner, _joined(at, name, number), depth + 1)
+
+    def inner(self, group: Group) -> list[Group]:
+        """The groups along the way, as `groups` finds them."""
+        found = [group]
+        for name, rep in zip(self.way, self.reps, strict=False):
+            there = [[each for each in group.groups if each.name == name] for group in found]
+            found = [each for some in there for each in (some if rep == "*" else some[int(rep or 1) - 1:][:1])]
+        return found
+
+    def segments(self, view: View) -> Sequence[Segment]:
+        """The segments, as `walk` finds them."""
+        group = view.group
+        if group is None:
+            return [segment for segment, _ in self.walk(view, "")]
+        found: list[Segment] = []
+        for each in self.inner(group):
+            there = each.all(self.name)
+            found += there if self.rep == "*" else there[int(self.rep or 1) - 1:][:1]
+        if not found and self.way and self.simple:
+            found = group.all(self.name)[:1]
+        return found
 
     def walk(self, view: View, at: str) -> Iterator[tuple[Segment, str]]:
         """The segments, with their places."""
