@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.screens.style import word
+from console.views.messages import HELD, message_list
 from store.ledger import Desk
 from store.records import DeliveryState, Message, MessageQuery, MessageState
 
@@ -38,6 +39,11 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
         moving = sum(states.get(state.value, 0) for states in self.deliveries.values() for state in _WAITING)
         return not moving and not self.messages.get(MessageState.RECEIVED.value, 0)
 
+    @property
+    def total(self) -> int:
+        """Messages in the ledger."""
+        return sum(self.messages.values())
+
     def count(self, destination: str, *states: DeliveryState) -> int:
         """Deliveries of a destination in these states."""
         return sum(self.deliveries.get(destination, {}).get(state.value, 0) for state in states)
@@ -54,12 +60,17 @@ async def look(desk: Desk, channels: Mapping[str, int]) -> Flow:
     for key, count in counts["deliveries"].items():
         destination, _, state = key.rpartition("/")
         deliveries.setdefault(destination, {})[state] = count
+    messages = dict(counts["messages"])
+    waiting = await message_list(desk, MessageQuery(state=MessageState.RECEIVED, limit=1000), held_only=True)
+    if held := len(waiting.messages):
+        messages[HELD] = held
+        messages[MessageState.RECEIVED.value] -= held
     trouble = {}
     for one in await desk.find_deliveries(state=DeliveryState.PENDING, limit=500):
         if one.code:
             trouble[one.destination] = one.code
     newest = await desk.find(MessageQuery(limit=4))
-    return Flow(received=dict(channels), messages=dict(counts["messages"]), deliveries=deliveries,
+    return Flow(received=dict(channels), messages=messages, deliveries=deliveries,
                 trouble=trouble, newest=[_became(message) for message in newest])
 
 
@@ -73,7 +84,8 @@ def _senders(flow: Flow) -> RenderableType:
 def _engine(flow: Flow) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     for state, count in flow.messages.items():
-        grid.add_row(word(state), str(count))
+        if count:
+            grid.add_row(word(state), str(count))
     return Panel(grid, title="dragoman", title_align="left", width=24)
 
 
@@ -102,7 +114,7 @@ def picture(flow: Flow, protocols: Mapping[str, str]) -> RenderableType:
 def line(flow: Flow) -> str:
     """The same in one line, where nobody watches a terminal."""
     senders = " ".join(f"{name}={count}" for name, count in flow.received.items())
-    states = " ".join(f"{state}={count}" for state, count in flow.messages.items())
+    states = " ".join(f"{state}={count}" for state, count in flow.messages.items() if count)
     receivers = "  ".join(
         f"{name}: {flow.count(name, *_DONE)} delivered, {flow.count(name, *_WAITING)} waiting"
         + (f", {parked} parked" if (parked := flow.count(name, DeliveryState.PARKED)) else "")

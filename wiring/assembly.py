@@ -1,0 +1,123 @@
+"""A site put together: configuration, tables, codecs and connectors, all checked, nothing started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from canonical.findings import Finding, Rejection, finding
+from connectors.base import Accept, AckReport, Receiver, Sender
+from connectors.fhir.format import fhir_format
+from connectors.hl7v2.codec import Er7Codec
+from connectors.hl7v2.format import Hl7Format
+from connectors.json_codec import JsonCodec
+from connectors.json_format import JsonFormat
+from connectors.registry import CONNECTORS
+from mapper.format import Format
+from mapper.library import Library, read_folder, revision_of
+from router import site as site_config
+from router.scoring import NoShowRisk, Scorer
+from router.site import Channel, Destination, Loaded, Site
+from wiring.codes import NO_MAPPINGS, NO_SITE
+from wiring.translator import SiteTranslator, overlay
+
+SITE_FILE: Final = "site.yaml"
+
+
+def formats() -> tuple[Format, ...]:
+    """The format families there are."""
+    return Hl7Format(), fhir_format(), JsonFormat()
+
+
+def codecs() -> dict[str, Any]:
+    """Codec of each format family (`mapper.format.Format.family`)."""
+    return {"hl7v2": Er7Codec(), "fhir": JsonCodec("application/fhir+json"),
+            "json": JsonCodec("application/json")}
+
+
+def scorers() -> dict[str, Scorer]:
+    """The scorers there are, by name."""
+    return {"no_show": NoShowRisk()}
+
+
+class Assembly(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a site is made of."""
+
+    folder: Path
+    loaded: Loaded
+    library: Library
+    translator: SiteTranslator
+    files: Mapping[str, bytes]
+    """Configuration and tables: what a revision consists of."""
+    revision: str
+
+    @property
+    def site(self) -> Site:
+        """The checked configuration."""
+        return self.loaded.site
+
+    def receivers(self, accept: Accept, report: AckReport) -> dict[str, Receiver]:
+        """One receiver a channel, not started."""
+        return {name: CONNECTORS[channel.connector, "in"].build(name, channel.settings, accept, report)
+                for name, channel in self.site.channels.items()}
+
+    def senders(self) -> dict[str, Sender]:
+        """One sender a destination, not started."""
+        return {name: CONNECTORS[destination.connector, "out"].build(name, destination.settings)
+                for name, destination in self.site.destinations.items()}
+
+
+def tables(folder: Path) -> Library:
+    """The library of a mappings folder. Raises Rejection where there is none."""
+    try:
+        return Library(read_folder(folder), formats())
+    except OSError:
+        raise Rejection(finding(NO_MAPPINGS, row=str(folder))) from None
+
+
+def assemble(folder: Path) -> Assembly:
+    """Read and check a site.
+
+    Raises:
+        Rejection: everything that is wrong with it, each located.
+    """
+    file = folder / SITE_FILE
+    try:
+        source = file.read_bytes()
+    except OSError:
+        raise Rejection(finding(NO_SITE, row=str(file))) from None
+    library = tables(folder / mappings_of(source, str(file)))
+    loaded = site_config.load(source, str(file), connectors=CONNECTORS, mappings=library.names,
+                              scorers=scorers())
+    if problems := [*library.problems, *_used(loaded.site, library)]:
+        raise Rejection(*problems)
+    files = {**library.files, SITE_FILE: source}
+    return Assembly(folder=folder, loaded=loaded, library=library, files=files, revision=revision_of(files),
+                    translator=SiteTranslator(loaded.site, library, codecs()))
+
+
+def mappings_of(source: bytes, file: str) -> str:
+    """The folder of the tables that a site names, before the site can be checked against them."""
+    from mapper import document
+
+    tree = document.parse(source, file)
+    node = tree.get("mappings") if isinstance(tree, document.Mapping) else None
+    return node.text if isinstance(node, document.Scalar) else "../mappings"
+
+
+def _used(site: Site, library: Library) -> list[Finding]:
+    """Compile every table the site names: a faulty one stops the start, not the first message."""
+    problems: list[Finding] = []
+    ends: list[Channel | Destination] = [*site.channels.values(), *site.destinations.values()]
+    for end in ends:
+        for name in site_config.tables_of(end.mapping):
+            try:
+                library.mapping(name, overlay(library, end.site))
+            except Rejection as rejection:
+                problems.extend(rejection.findings)
+    return list(dict.fromkeys(problems))
+
+

@@ -1,0 +1,112 @@
+"""A site as a process: everything opened in order, run until a signal, closed in the opposite order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+import structlog
+
+from canonical.clock import SystemClock
+from canonical.findings import Rejection, finding
+from mapper.document import located
+from router.broker import Broker
+from router.broker_local import LocalBroker
+from router.engine import Engine, Role
+from store.ledger import Ledger
+from wiring import database
+from wiring.assembly import Assembly, scorers
+from wiring.codes import BROKER, DISTRIBUTED, METRICS_PORT
+from wiring.metrics import HOST, MetricsServer
+
+BROKER_VARIABLE: Final = "DRAGOMAN_BROKER"
+#: Seconds that work under way may take when the process is asked to stop.
+GRACE_S: Final = 10.0
+
+
+def broker_of(assembly: Assembly, owner: str, environment: Mapping[str, str]) -> Broker:
+    """RabbitMQ where the variable names one, else doorbells within the process.
+
+    Raises:
+        Rejection: the address is of no known kind.
+    """
+    url = environment.get(BROKER_VARIABLE, "")
+    if not url:
+        return LocalBroker()
+    if not url.startswith(("amqp://", "amqps://")):
+        raise Rejection(finding(BROKER, row=BROKER_VARIABLE, detail="not an AMQP address"))
+    from router.broker_rabbitmq import RabbitBroker  # pika is only needed where there is a broker
+
+    site = assembly.site
+    return RabbitBroker(url, prefix=site.broker.prefix, partitions=site.partitions, owner=owner)
+
+
+def check_role(role: Role, environment: Mapping[str, str]) -> None:
+    """A role of its own only makes sense between several processes.
+
+    Raises:
+        Rejection: there is no broker.
+    """
+    if role is not Role.ALL and not environment.get(BROKER_VARIABLE):
+        raise Rejection(finding(DISTRIBUTED, row=f"--role {role.value}",
+                                detail=f"{BROKER_VARIABLE} is not set"))
+
+
+@asynccontextmanager
+async def running(assembly: Assembly, role: Role, environment: Mapping[str, str]) -> AsyncIterator[Engine]:
+    """The site, started; stopped when the block ends.
+
+    Raises:
+        Rejection: something cannot be had; nothing stays started.
+    """
+    check_role(role, environment)
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    broker = broker_of(assembly, owner, environment)
+    url = database.address(assembly.folder, environment)
+    database.prepare(url)
+    async with AsyncExitStack() as stack:
+        ledger: Ledger = await database.start(url, partitions=assembly.site.partitions,
+                                              outbox=BROKER_VARIABLE in environment)
+        stack.push_async_callback(ledger.stop)
+        await ledger.keep_revision(assembly.revision, assembly.files)
+        senders = assembly.senders() if role.works else {}
+        engine = Engine(assembly.site, assembly.revision, ledger, broker, assembly.translator, senders,
+                        scorers(), SystemClock(), owner, role=role, marks=assembly.loaded.marks)
+        receivers = assembly.receivers(engine.door.accept, engine.door.report) if role.takes else {}
+        await _metrics(stack, assembly, ledger)
+        await engine.start(receivers)
+        stack.push_async_callback(engine.stop, GRACE_S)
+        yield engine
+
+
+async def _metrics(stack: AsyncExitStack, assembly: Assembly, ledger: Ledger) -> None:
+    port = assembly.site.metrics_port
+    if not port:
+        return
+    server = MetricsServer(ledger, port)
+    try:
+        await server.start()
+    except OSError as error:
+        what = f"tcp:{HOST}:{port}: {error.strerror or type(error).__name__}"
+        raise Rejection(located(METRICS_PORT, assembly.loaded.marks["metrics_port"], what)) from None
+    stack.push_async_callback(server.stop)
+
+
+async def serve(assembly: Assembly, role: Role, environment: Mapping[str, str] = os.environ) -> None:
+    """Run until SIGTERM or SIGINT, then stop in good order."""
+    log = structlog.get_logger()
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with running(assembly, role, environment):
+        log.info("running", site=assembly.site.site, role=role.value, revision=assembly.revision[:12],
+                 pid=os.getpid())
+        await stopping.wait()
+        log.info("stopping", site=assembly.site.site, role=role.value)
+    log.info("stopped", site=assembly.site.site, role=role.value)
