@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+import msgspec
 from msgspec import UNSET
 
 from canonical.findings import Rejection, Severity, declare, finding
@@ -402,6 +403,13 @@ class JsonFormat:
     def number(self, wire_type: str) -> Callable[[int], Any]:
         """See ``mapper.format.Format``."""
         return str if wire_type == "string" else lambda value: value
+
+    def decode(self, raw: bytes) -> Any:
+        """See ``mapper.format.Format``."""
+        try:
+            return msgspec.json.decode(raw)
+        except msgspec.DecodeError:
+            raise Rejection(finding(NOT_AN_OBJECT)) from None
 
     def open(self, raw: Any) -> Any:
         """See ``mapper.format.Format``."""

@@ -109,6 +109,9 @@ class Format(Protocol):
     def number(self, wire_type: str) -> Callable[[int], Raw]:
         """How a whole number is written at a place of that type."""
 
+    def decode(self, raw: bytes) -> Wire:
+        """The wire value of a file, for cases beside the tables. Raises Rejection."""
+
     def open(self, raw: Raw) -> Node:
         """The node of a composite's raw."""
 

@@ -192,6 +192,8 @@ class Mapping:
             shape = parts.format.message(structure, self._declared(table))
         except PathError as error:
             raise document.fail(UNKNOWN_PATH, table.header["format"].mark, str(error), error.hint) from None
+        self.shape = shape
+        """Where wire paths from the message are resolved."""
         self._header = self._read_header(table, shape, structure)
         scopes: tuple[Shape, ...] = (shape,)
         if self._header.each is not None:
@@ -578,6 +580,16 @@ class Mapping:
                     run.noted.clear()
                 return text
         return ""
+
+    def settings_of(self, wire: Wire) -> dict[str, str]:
+        """What ``constants`` would need to be told to write this message again: each ``$name`` from its place."""
+        root = self.format.root(wire, self.structure)
+        found = {}
+        for fetch, text, _ in self._header.constants:
+            raw = fetch.path.first(root)
+            if text.startswith("$") and isinstance(raw, str):
+                found[text[1:]] = self.format.text(fetch.path.wire_type)[0](raw)
+        return found
 
     # -- writing --------------------------------------------------------------------------------------------
 

@@ -339,7 +339,7 @@ class WriteCompiler:
         uri = cell.uri
 
         def write(value: Any, node: Node, run: Run) -> None:
-            word = codecs.id_of(value)[1] if uri else "MIN"
+            word = codecs.id_of(value)[1] if uri else "min"
             for put, outer in puts:
                 put(run.root if outer else node, word)
 

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from connectors.hl7v2.delimiters import NULL, STANDARD, components, repetitions, subcomponents
 from connectors.hl7v2.dictionary import Dictionary, Field, Node, dictionary
-from connectors.hl7v2.er7 import Message, Segment
+from connectors.hl7v2.er7 import Message, Segment, parse
 from connectors.hl7v2.escapes import escape, unescape
 from connectors.hl7v2.structure import Group, groups
 
@@ -733,6 +733,10 @@ class Hl7Format:
     def number(self, wire_type: str) -> Callable[[int], str]:
         """See ``mapper.format.Format``."""
         return str
+
+    def decode(self, raw: bytes) -> Message:
+        """See ``mapper.format.Format``."""
+        return parse(raw)
 
     def open(self, raw: str) -> Parts:
         """See ``mapper.format.Format``."""
