@@ -63,7 +63,7 @@ class Unavailable(Exception):  # noqa: N818
 
 #: The one door. Returns after the commit. Raises `Unavailable`, and nothing else, when it could not.
 Accept: TypeAlias = Callable[[Submission], Awaitable[Receipt]]
-#: Told what became of the acknowledgement: (receipt, delivered to the peer's socket?).
+#: Told what became of the acknowledgement: (receipt, its code or "" where none was owed, given to the socket?).
 AckReport: TypeAlias = Callable[[Receipt, str, bool], None]
 
 

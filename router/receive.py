@@ -80,8 +80,8 @@ class Door:
 
     def report(self, receipt: Receipt, code: str, delivered: bool) -> None:
         """What became of an acknowledgement (`connectors.base.AckReport`)."""
-        self._intake.note_ack(receipt.message_id, code,
-                              AckOutcome.DELIVERED if delivered else AckOutcome.UNDELIVERED)
+        outcome = AckOutcome.DELIVERED if delivered else AckOutcome.UNDELIVERED
+        self._intake.note_ack(receipt.message_id, code, outcome if code else AckOutcome.NOT_OWED)
 
 
 def _refusal(channel: Channel, message_type: str, processing_id: str) -> Finding | None:

@@ -16,12 +16,11 @@ from canonical.receipt import Receipt
 from connectors.hl7v2.escapes import escape
 from connectors.hl7v2.header import Header
 
-#: Table 0357: what the peer is told for a finding of ours. Others are 207.
+#: Table 0357: what the peer is told for the code of a finding. Others are 207.
 CONDITIONS: Final[dict[str, tuple[str, str]]] = {
-    "hl7.no_control_id": ("101", "Required field missing"),
-    "mllp.message_type": ("200", "Unsupported message type"),
-    "mllp.processing_id": ("202", "Unsupported processing id"),
-    "mllp.frame_too_large": ("207", "Application internal error"),
+    "mllp.no_control_id": ("101", "Required field missing"),
+    "receive.unsupported_type": ("200", "Unsupported message type"),
+    "receive.processing_id": ("202", "Unsupported processing id"),
 }
 _INTERNAL: Final = ("207", "Application internal error")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -21,7 +21,7 @@ from msgspec import UNSET
 from canonical.findings import Finding, Severity, declare, finding
 from canonical.phi import Phi
 from canonical.receipt import Receipt
-from connectors.base import Accept, AckReport, Peek, Submission, Unavailable
+from connectors.base import Accept, AckReport, Submission, Unavailable
 from connectors.hl7v2 import ack
 from connectors.hl7v2.framing import COMMIT_ACK, COMMIT_NAK, Deframer, frame
 from connectors.hl7v2.header import Header, narrow, read_header
@@ -36,14 +36,6 @@ FRAME_INCOMPLETE: Final = declare(
     "mllp.frame_incomplete", Severity.ERROR,
     "The connection ended, or fell silent, inside a frame; what came was kept and not acknowledged",
     "Nothing to do if the sender repeats the message; else look at the network between.")
-PROCESSING_ID: Final = declare(
-    "mllp.processing_id", Severity.ERROR,
-    "MSH-11 names a processing id that this endpoint does not take",
-    "A test system sends to production, or the other way round: correct the sender, or `processing_ids`.")
-MESSAGE_TYPE: Final = declare(
-    "mllp.message_type", Severity.ERROR,
-    "MSH-9 names a message type that this endpoint does not take",
-    "Stop the sender from sending it here, or add it to `message_types`.")
 UNAVAILABLE: Final = declare(
     "mllp.unavailable", Severity.ERROR,
     "The message could not be stored, so the sender was told to try again",
@@ -169,9 +161,8 @@ class _Connection(asyncio.Protocol):
         raw = narrow(content)
         header = read_header(raw)
         peek = peek_with(header, raw)
-        refusal = owner.refusal(header, peek)
+        refusal = _refusal(header)
         if refusal is not None:
-            # A refused message may come again after the configuration was mended, so it is not remembered.
             peek = msgspec.structs.replace(peek, dedup=b"")
         try:
             slot.receipt = await owner.accept(Submission(
@@ -301,6 +292,13 @@ class _Connection(asyncio.Protocol):
         self._transport.abort()
 
 
+def _refusal(header: Header | None) -> Finding | None:
+    """Why a frame is not something that could be answered, if so. What this site takes is not decided here."""
+    if header is None:
+        return finding(NO_HEADER, at="byte 0")
+    return None if header.field(10) else finding(NO_CONTROL_ID, at="MSH-10")
+
+
 class MllpReceiver:
     """Listens on one port. See `connectors.base.Receiver`."""
 
@@ -402,21 +400,6 @@ class MllpReceiver:
             # A defect behind the door. Answers can no longer be given in order: the peer has to come again.
             self._loop.call_exception_handler({"message": "storing a message failed", "exception": error})
             connection.abort()
-
-    def refusal(self, header: Header | None, peek: Peek) -> Finding | None:
-        """Why this endpoint does not take such a message; None if it does."""
-        settings = self.settings
-        if header is None:
-            return finding(NO_HEADER, at="byte 0")
-        if not peek.control_id:
-            return finding(NO_CONTROL_ID, at="MSH-10")
-        if settings.processing_ids and peek.processing_id not in settings.processing_ids:
-            return finding(PROCESSING_ID, at="MSH-11")
-        if settings.message_types and not (
-                peek.message_type in settings.message_types
-                or peek.message_type.split("^", 1)[0] in settings.message_types):
-            return finding(MESSAGE_TYPE, at="MSH-9")
-        return None
 
     def manner(self, header: Header, raw: bytes, *, positive: bool) -> tuple[bool, bool]:
         """(enhanced mode?, is an answer due?)"""

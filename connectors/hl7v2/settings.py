@@ -85,11 +85,6 @@ class MllpIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     commit_bytes: Annotated[bool, Meta(description="MLLP release 2: send a commit acknowledgement (06 or 15) "
                                                    "before the HL7 one.")] = False
     ack_mode: Annotated[AckMode, Meta(description="How messages are acknowledged.")] = AckMode.HEADER
-    processing_ids: Annotated[frozenset[str], Meta(
-        description="Values of MSH-11 taken; others are refused (AR 202). Empty takes all.")] = frozenset({"P"})
-    message_types: Annotated[frozenset[str], Meta(
-        description="Message types taken, as SIU or SIU^S12; others are refused (AR 200). Empty takes all."
-    )] = frozenset()
 
 
 class MllpOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

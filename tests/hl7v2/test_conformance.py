@@ -43,7 +43,7 @@ class TestMllpReceiver(ReceiverConformance):
         return siu(f"M{number}", patient=f"MRN{number}")
 
     def refused_message(self) -> bytes:
-        return siu("T1", processing_id="T")
+        return siu("")
 
     def is_positive(self, answer: bytes) -> bool:
         return b"MSA|AA|" in answer
