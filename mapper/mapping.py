@@ -215,6 +215,7 @@ class Mapping:
         clears = _word(table, "absent") == "clear"
         self._clears = clears
         self._read = self._compile_read(None) if self._header.direction != "out" else None
+        self._demands: tuple[tuple[str, Finding], ...] = ()
         self._write = self._compile_write(None) if self._header.direction != "in" else None
         writer = WriteCompiler(planner)
         self._constants = tuple((fetch.path.put, writer.constant(text, fetch, str(mark)))
@@ -264,7 +265,10 @@ class Mapping:
         return ReadCompiler(self._planner, absent_clears=self._clears, recorder=recorder).entity(self.plan)
 
     def _compile_write(self, recorder: Recorder | None) -> Writer:
-        return WriteCompiler(self._planner, recorder=recorder).struct(self.plan)
+        compiler = WriteCompiler(self._planner, recorder=recorder)
+        writer = compiler.struct(self.plan)
+        self._demands = tuple(compiler.demands.items())
+        return writer
 
     def _entity(self, table: Table) -> type[Value]:
         name = document.scalar(table.header["entity"], "entity")
@@ -634,6 +638,7 @@ class Mapping:
         if write is None:
             return Writing(wire=None, findings=(finding(NO_TRIGGER, row=str(self.table.mark)),))
         write(entity, draft, run)
+        run.findings += [found for name, found in self._demands if name not in run.done]
         attributes, full_url = self._request(draft, run) if header.conditional is not None else ({}, "")
         wire = format_.finish(draft, header.structure, header.set_ids)
         return Writing(wire=wire, findings=tuple(run.findings), attributes=attributes, full_url=full_url)

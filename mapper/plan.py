@@ -111,6 +111,8 @@ class Leaf(msgspec.Struct, frozen=True):
     field: FieldType
     mark: Mark
     cells: tuple[Cell, ...]
+    in_item: bool = False
+    """True for a part of an item or of a composite: what is missing there concerns the item only."""
 
 
 class Each(msgspec.Struct, frozen=True):
@@ -183,6 +185,7 @@ class Planner:
         self.marks: list[tuple[str, Mark]] = []
         """Every row by full name, for the report of rows that never fire."""
         self._open: list[tuple[str, str]] = []
+        self._depth = 0
 
     def problem(self, code: Code, mark: Mark, detail: str, hint: str | None = None) -> None:
         """Note a problem and go on."""
@@ -326,7 +329,9 @@ class Planner:
         if not place.path.container:
             raise document.fail(NOT_ALLOWED, value.mark, "each names a group, a segment or an object")
         inner = (place.path.inside(), scopes[-1]) if len(scopes) > 0 else (place.path.inside(),)
+        self._depth += 1
         plan = self.plan(field.struct, row.rows, inner, name, row.key.mark)
+        self._depth -= 1
         plan.constants = select
         self.complete(plan)
         condition = cell.get("when")
@@ -340,7 +345,7 @@ class Planner:
         if _is_each(row):
             raise document.fail(NOT_ALLOWED, row.key.mark, "each fills a list")
         return Leaf(name, field, row.key.mark,
-                    tuple(self._cell(cell, field, scopes, name, select) for cell in row.cells))
+                    tuple(self._cell(cell, field, scopes, name, select) for cell in row.cells), self._depth > 0)
 
     def _cell(self, cell: Mapping, field: FieldType, scopes: tuple[Shape, ...], name: str,
               select: tuple[tuple[str, Any], ...]) -> Cell:
@@ -443,6 +448,7 @@ class Planner:
         if key in self._open:
             raise document.fail(NO_CODEC, mark, f"the data-type table of {wire_type} uses itself")
         self._open.append(key)
+        self._depth += 1
         try:
             shape = self.parts.format.datatype(wire_type)
             plan = self.plan(field.struct, table.rows, (shape,), name, table.mark)
@@ -453,6 +459,7 @@ class Planner:
         except PathError as error:
             raise document.fail(UNKNOWN_PATH, mark, str(error), error.hint) from None
         finally:
+            self._depth -= 1
             self._open.pop()
 
     def _named(self, as_: Scalar, field: FieldType, place: Fetch, only: str) -> Codec:

@@ -400,7 +400,6 @@ class ReadCompiler:
         the message is."""
         at = " | ".join(place.word.text for place in cell.places)
         found = finding(REQUIRED, at=at, field=leaf.name, row=str(leaf.mark))
-        nested = "()" in leaf.name or "=" in leaf.name
 
         def refuse_item(run: Run, since: int) -> None:
             refused = any(each.severity is Severity.ERROR for each in run.findings[since:])
@@ -413,7 +412,7 @@ class ReadCompiler:
             else:
                 run.findings.append(found)
 
-        return refuse_item if nested else refuse_message
+        return refuse_item if leaf.in_item else refuse_message
 
     def _one(self, cell: Cell, leaf: Leaf) -> Reader:
         place = cell.places[0]

@@ -33,7 +33,7 @@ class Missing(Exception):  # noqa: N818 - travels from a required row to the ite
 class Run(Notes):
     """One message on its way through one table."""
 
-    __slots__ = ("creating", "entity", "findings", "overrides", "root", "values")
+    __slots__ = ("creating", "done", "entity", "findings", "overrides", "root", "values")
 
     def __init__(self, root: Node, zone: ZoneInfo | None, values: Mapping[str, str] | None = None) -> None:
         super().__init__(zone)
@@ -44,6 +44,8 @@ class Run(Notes):
         self.values: Mapping[str, str] = values or {}
         self.entity: Any = None
         """Writing: the entity that is written."""
+        self.done: set[str] = set()
+        """Writing: required fields that were written."""
 
     def refuse(self, refused: Refused, *, at: str, field: str, row: str) -> None:
         """Note that one value was refused."""

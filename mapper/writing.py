@@ -8,14 +8,14 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import UNSET
 
-from canonical.findings import Severity, declare, finding
+from canonical.findings import Finding, Severity, declare, finding
 from canonical.model import CodeableConcept, Coding
 from mapper import codecs, document, model, times
 from mapper.format import Format, Node, Raw
 from mapper.model import INTEGER, STRUCT, TEXT
 from mapper.plan import UNMAPPED, Cell, Condition, Each, Fetch, Item, Leaf, Plan, Planner, Slot
 from mapper.recorder import Recorder
-from mapper.run import Run
+from mapper.run import REQUIRED, Run
 from mapper.times import Refused
 from mapper.vocab import Vocab
 
@@ -44,6 +44,8 @@ class WriteCompiler:
         self._planner = planner
         self._format: Format = planner.parts.format
         self._recorder = recorder
+        self.demands: dict[str, Finding] = {}
+        """What must be written (``required: yes`` outside of items): canonical path → finding if it was not."""
 
     # -- structs --------------------------------------------------------------------------------------------
 
@@ -228,12 +230,19 @@ class WriteCompiler:
         attempts = tuple(self._cell(cell, leaf) for cell in reversed(cells))
         recorder = self._recorder
         unsaid = finding(CANNOT_WRITE, field=leaf.name, row=str(leaf.mark))
+        name = leaf.name
+        demanded = any(cell.required == "yes" for cell in cells) and not leaf.in_item
+        if demanded:
+            at = " | ".join(place.word.text for cell in cells for place in cell.targets)
+            self.demands[name] = finding(REQUIRED, at=at, field=name, row=str(leaf.mark))
 
         def write(value: Any, node: Node, run: Run) -> None:
             found = None
             for attempt in attempts:
                 try:
                     if attempt(value, node, run):
+                        if demanded and value is not None:
+                            run.done.add(name)
                         if recorder is not None:
                             recorder.fired.add(str(leaf.mark))
                             recorder.wrote()
@@ -298,6 +307,7 @@ class WriteCompiler:
             if value is not None and write is not None:
                 write(value, node, run)
             elif text is not None and (when is None or when(node, run)):
+                run.done.add(leaf.name)
                 for put, outer, raw in puts:
                     put(run.root if outer else node, raw(run))
 
