@@ -210,14 +210,21 @@ class _Automaton:
         return None
 
     def _anywhere(self, state: _State, name: str) -> _Move:
-        """The innermost open group that has such segments at all, here or below."""
-        depth = next(depth for depth in range(len(state.frames), 0, -1)
-                     if name in state.frames[depth - 1].plan.inside)
-        plan, reached = state.frames[depth - 1]
+        """The innermost open group that has such segments itself, or whose sub-group begins with one; else the
+        innermost that has any deeper down."""
         late = NOTE_AMBIGUOUS if name == "NTE" else OUT_OF_ORDER
-        if name in plan.own:
-            return _Move(depth, (), 0, None, late)
-        way = _way(plan, name)[1:]
+        depths = range(len(state.frames), 0, -1)
+        for depth in depths:
+            plan = state.frames[depth - 1].plan
+            if name in plan.own:
+                return _Move(depth, (), 0, None, late)
+            if name in plan.inside and name in (way := _way(plan, name)[1:])[-1].openers:
+                return self._descend(state, depth, way, name, late)
+        depth = next(depth for depth in depths if name in state.frames[depth - 1].plan.inside)
+        return self._descend(state, depth, _way(state.frames[depth - 1].plan, name)[1:], name, late)
+
+    def _descend(self, state: _State, depth: int, way: tuple[_Plan, ...], name: str, late: Code) -> _Move:
+        reached = state.frames[depth - 1].reached
         opens = name in way[-1].openers
         ahead = way[0].index > reached
         # A segment that does not begin a group does not close those that are open: AIP may follow a late PV1.
