@@ -415,7 +415,7 @@ class JsonFormat:
         """See ``mapper.format.Format``."""
         return raw
 
-    def new(self, wire_type: str) -> dict[str, Any]:  # noqa: ARG002 - every composite is an object
+    def new(self, wire_type: str) -> dict[str, Any]:
         """See ``mapper.format.Format``."""
         return {}
 
@@ -433,11 +433,11 @@ class JsonFormat:
         """See ``mapper.format.Format``."""
         return {"resourceType": name} if self._known else {}
 
-    def finish(self, node: dict[str, Any], name: str, set_ids: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
+    def finish(self, node: dict[str, Any], name: str, set_ids: Sequence[str]) -> dict[str, Any]:
         """See ``mapper.format.Format``: JSON has no set ids and no order to restore."""
         return node
 
-    def leaves(self, wire: Any, name: str) -> list[str]:  # noqa: ARG002 - every leaf is content
+    def leaves(self, wire: Any, name: str) -> list[str]:
         """See ``mapper.format.Format``."""
         return [place for place in _leaves(wire, "") if place != "resourceType" or not self._known]
 

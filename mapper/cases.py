@@ -209,9 +209,9 @@ class _Case:
             return
         for key, actual in (("event", events[0].type), ("subject", events[0].subject_key),
                             ("patient", events[0].patient_key)):
-            node = self._case.get(key)
-            if node is not None and document.scalar(node, key).text != actual:
-                self._wrong(node, key, document.plain(node), actual)
+            said = self._case.get(key)
+            if said is not None and document.scalar(said, key).text != actual:
+                self._wrong(said, key, document.plain(said), actual)
         if wanted is None and "event" in self._case.entries and len(events) > 1:
             self._wrong(self._case, "events", "one", types)
         if expect is not None:

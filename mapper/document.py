@@ -162,7 +162,8 @@ class _Builder:
         return Mapping({}, Mark(self._file, 1, 1)) if node is None else node
 
     def _mark(self, event: yaml.Event) -> Mark:
-        return Mark(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
+        start = event.start_mark
+        return Mark(self._file, start.line + 1, start.column + 1) if start else Mark(self._file, 1, 1)
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
         mark = self._mark(event)

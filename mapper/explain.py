@@ -55,7 +55,7 @@ class Explained(msgspec.Struct, frozen=True):
 def explain(table: Table) -> Explained:
     """The flat table of `mapper.library.Library.table`."""
     header = tuple(cell for key, node in table.header.items() for cell in _cells(key, node))
-    removed = tuple(row for name, row in table.removed.items() for row in _row(name, row, "", 0))
+    removed = tuple(found for name, row in table.removed.items() for found in _row(name, row, "", 0))
     return Explained(table.name, table.files, header, (*_rows(table.rows, "", 0), *removed))
 
 

@@ -8,7 +8,8 @@ recomputed with the tables it was made with.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping as ReadOnly
+from collections.abc import Iterable
+from collections.abc import Mapping as ReadOnly
 from pathlib import Path
 from typing import Final
 

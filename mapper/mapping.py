@@ -6,7 +6,8 @@ a recorder; its values are those of `Mapping.read`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping as ReadOnly, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as ReadOnly
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 

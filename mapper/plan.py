@@ -6,13 +6,14 @@ wrong with a table is found here, as located findings, all of them at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping as ReadOnly
+from collections.abc import Iterable
+from collections.abc import Mapping as ReadOnly
 from typing import Any, Final, Literal
 
 import msgspec
 
 from canonical.findings import Code, Finding, Rejection, Severity, declare
-from canonical.model import CodeableConcept, Entity
+from canonical.model import CodeableConcept
 from canonical.phi import Value
 from mapper import codecs, document, grammar, model, times
 from mapper.codecs import Codec, TextCodec

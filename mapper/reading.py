@@ -793,3 +793,4 @@ def _compare_duration(values: dict[str, Any], run: Run) -> None:
     minutes = codecs.minutes_between(values["start"], values["end"])
     if minutes is not None and minutes != values["duration"]:
         run.report(CONFLICT, at="", field="duration", row="", detail="duration is not the time from start to end")
+        values["duration"] = minutes

@@ -6,7 +6,8 @@ table: extra spellings carry ``only: in`` or ``only: out``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping as ReadOnly
+from collections.abc import Iterable
+from collections.abc import Mapping as ReadOnly
 from typing import Final
 
 import msgspec

@@ -51,8 +51,8 @@ class WriteCompiler:
 
     def struct(self, plan: Plan) -> Writer:
         """The writer of a struct's fields."""
-        fields = []
-        late = []
+        fields: list[tuple[str, Writer, Writer | None]] = []
+        late: list[tuple[str, Writer, Writer | None]] = []
         for slot in plan.slots.values():
             writer, always, conditional = self._slot(slot)
             if writer is not None:
@@ -445,7 +445,7 @@ class WriteCompiler:
             coding = concept.coding or ()
             source = next((each for each in coding if each.role == "source"), None)
             translated = next((each for each in coding if each.role == "translated"), None)
-            if source is not None and source.code in vocab.inward and (
+            if source is not None and source.code and source.code in vocab.inward and (
                     translated is None or vocab.inward[source.code].canonical == translated.code):
                 return concept
             ours = translated or next((each for each in coding if each is not source), source)
