@@ -16,6 +16,7 @@ from router.triage import Rulebook
 from store.ledger import Desk, Ledger
 from wiring import check, database, logs, send, simulate, start
 from wiring.assembly import Assembly, assemble, codecs
+from wiring.demo import play
 from wiring.explainer import SiteExplainer
 
 
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     start.register(app)
     check.register(app)
     simulate.register(app)
+    play.register(app)
     sys.exit(frame.run(app, arguments))
 
 

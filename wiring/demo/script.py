@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import islice
+from typing import Final
 
 import msgspec
 
 from simulators.ehr import Ehr, Sent
-from simulators.styles import Mercy
 
 #: A status that Mercy's code table does not have yet, and the row that adds it.
-UNKNOWN_STATUS = b"TENT"
-NEW_ROW = "  - {source: TENT, canonical: pending, note: added during the demo}\n"
+UNKNOWN_STATUS: Final = b"TENT"
+NEW_ROW: Final = "  - {source: TENT, canonical: pending, only: in, note: added during the demo}\n"
+_SCHEDULE: Final = re.compile(rb"SCH\|[^\r]*\r")
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +23,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     mercy: Sequence[Sent]
     lakeside: Sequence[Sent]
     broken: Sent
-    """Its start time is impossible: no mapping can read it."""
+    """Its SCH segment was lost on the way: nothing says which appointment it is about."""
     corrected: Sent
     """The same booking once more, as the EHR's people send it after they were told."""
     unmapped: Sent
@@ -34,7 +36,7 @@ def write(messages: int) -> Script:
     lakeside = list(islice(Ehr("lakeside", seed=12).histories(wave=messages // 5), messages))
     first, second = _followed(mercy)
     good = mercy[first]
-    broken = msgspec.structs.replace(good, body=Mercy().spoil(good.body), spoiled=True)
+    broken = msgspec.structs.replace(good, body=_SCHEDULE.sub(b"", good.body), spoiled=True)
     corrected = msgspec.structs.replace(
         good, control_id=f"{good.control_id}R",
         body=good.body.replace(good.control_id.encode(), f"{good.control_id}R".encode(), 1))
