@@ -14,7 +14,7 @@ from console.views.sent import Sent
 from router.replay import Planner, Replayer
 from router.triage import Rulebook
 from store.ledger import Desk, Ledger
-from wiring import check, database, logs, send, simulate, start
+from wiring import check, database, logs, send, simulate, start, tables
 from wiring.assembly import Assembly, assemble, codecs
 from wiring.demo import play
 from wiring.explainer import SiteExplainer
@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     app = cli.build(WiredHouse())
     start.register(app)
     check.register(app)
+    tables.register(app)
     simulate.register(app)
     play.register(app)
     sys.exit(frame.run(app, arguments))

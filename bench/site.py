@@ -21,6 +21,12 @@ destinations:
     settings: {{host: 127.0.0.1, port: {mllp}, max_sessions: {sessions}}}
     idempotent: yes
     max_in_flight: {sessions}
+    context:
+      sending_application: DRAGOMAN
+      sending_facility: HUB
+      receiving_application: SINK
+      receiving_facility: BENCH
+      processing_id: P
   erp:
     connector: http
     mapping: erp/staffing_demand

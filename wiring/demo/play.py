@@ -16,7 +16,7 @@ from rich.live import Live
 from console.exits import OK, PROBLEMS
 from console.frame import finish
 from simulators.downstream import DownstreamHl7
-from simulators.ehr import Tally, feed
+from simulators.ehr import feed
 from simulators.erp import Erp
 from simulators.faults import Plan
 from simulators.fhir_server import FhirServer
@@ -102,7 +102,7 @@ class Play:
 
     async def _feed_all(self) -> None:
         ports, script = self._stage.ports, self._script
-        tallies: list[Tally] = await asyncio.gather(
+        tallies = await asyncio.gather(
             feed(script.mercy, "127.0.0.1", ports["mercy"], connections=4, per_second=60),
             feed(script.lakeside, "127.0.0.1", ports["lakeside"], connections=4, per_second=60))
         for name, tally in zip(self._acknowledged, tallies, strict=True):
