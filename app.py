@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import typer
+
 from canonical.clock import SystemClock
 from console import cli, frame
 from console.house import Workshop
@@ -56,16 +58,21 @@ class WiredHouse:
         return await send.send(path, host, port, timeout_s)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of ``dragoman``."""
-    logs.configure()
+def command_line() -> typer.Typer:
+    """All commands, wired."""
     app = cli.build(WiredHouse())
     start.register(app)
     check.register(app)
     tables.register(app)
     simulate.register(app)
     play.register(app)
-    sys.exit(frame.run(app, arguments))
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of ``dragoman``."""
+    logs.configure()
+    sys.exit(frame.run(command_line(), arguments))
 
 
 if __name__ == "__main__":

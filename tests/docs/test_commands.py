@@ -8,13 +8,12 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import typer.main
 
-from console.cli import build
-from console.house import House
+import app
 from tests.docs.pages import ROOT, blocks, commands, pages
 
 _OURS = [(page, line) for page, line in commands() if line.split()[0] in {"dragoman", "make"}]
@@ -26,7 +25,7 @@ _KNOWN = {"dragoman", "make", ".", "export", "docker", "git"}
 
 def _parse(words: list[str]) -> None:
     """Parse as the command line would, without running anything."""
-    command: Any = typer.main.get_command(build(cast("House", None)))
+    command: Any = typer.main.get_command(app.command_line())
     parent = None
     name = "dragoman"
     while True:
