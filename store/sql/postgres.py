@@ -131,7 +131,8 @@ class PostgresDriver:
         async with _translated():
             await self._pipeline.sync()
             for answer in self._asked:
-                answer.rows = await answer.cursor.fetchall()
+                if answer.cursor.description is not None:  # a deletion answers with no rows at all
+                    answer.rows = await answer.cursor.fetchall()
         self._asked.clear()
 
     async def commit(self) -> None:
