@@ -153,7 +153,7 @@ class JsonPath:
         self.kind = "composite" if composite else "leaf"
         self.container = composite or wire_type == _ANY
         self.whole = False
-        self.reach = 0
+        self.cells = None
         self.repeats = any(step.many for step in steps)
         self._steps = tuple(steps)
         self._listed = listed
@@ -369,7 +369,6 @@ class JsonFormat:
     def __init__(self, family: str = "json", known: Dictionary | None = None) -> None:
         self.family = family
         self.can_clear = known is None
-        self.header: Mapping[str, Any] = {}
         self._known: Dictionary = known or {}
 
     def message(self, name: str, declared: Mapping[str, Any]) -> JsonShape:
@@ -383,6 +382,10 @@ class JsonFormat:
             near = difflib.get_close_matches(name, self._known, n=1)
             raise PathError(f"there is no resource {name}", hint=f"did you mean {near[0]}?" if near else "")
         return JsonShape(self._known, name, {})
+
+    def header(self, name: str) -> Mapping[str, Any]:  # noqa: ARG002 - nothing goes without saying in JSON
+        """See ``mapper.format.Format``."""
+        return {}
 
     def datatype(self, wire_type: str) -> JsonShape:
         """See ``mapper.format.Format``."""

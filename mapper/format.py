@@ -15,8 +15,8 @@ Vocabulary:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 Node: TypeAlias = Any
 Raw: TypeAlias = Any
@@ -33,6 +33,20 @@ class PathError(Exception):
         super().__init__(message)
         self.column = column
         self.hint = hint
+
+
+class Cells(NamedTuple):
+    """Where a path's raw lies, for formats whose raws are text in sequences and whose absent is empty text."""
+
+    key: Hashable
+    """Paths of one node with the same key share the sequence."""
+    row: Callable[[Node], Sequence[str]] | None
+    """From a node to the sequence; None: the node is the sequence."""
+    index: int
+    cut: Callable[[str], str] | None
+    """From what is there to the raw; None: it is the raw."""
+    cut_on: str
+    """Characters without which `cut` changes nothing; empty: always cut."""
 
 
 class Path(Protocol):
@@ -52,8 +66,8 @@ class Path(Protocol):
     whole: bool
     """Reading it reads everything below, too (HL7 TX, FT and times: stray delimiters are text there)."""
 
-    reach: int
-    """How many parts a composite node (a sequence) must have for anything to be there; 0: not known."""
+    cells: Cells | None
+    """Where the raw (or all of them) lies, if that can be told."""
     first: Callable[[Node], Raw]
     """The first raw (or node, for a container); `Format.absent` where there is none."""
     every: Callable[[Node], Sequence[Raw]]
@@ -91,14 +105,15 @@ class Format(Protocol):
     """What a path yields where nothing is there (compared with ``==``)."""
     clear: Raw
     """What stands for *remove the value* (compared with ``==``)."""
-    header: Mapping[str, Any]
-    """Header cells every table of this family has unless it says otherwise (``trigger``, ``version`` …)."""
     can_clear: bool
     """False where the format has no way to say *remove* but leaving out (FHIR): CLEAR is then not written."""
 
     def message(self, name: str, declared: Mapping[str, Mapping[str, str]]) -> Shape:
         """The dictionary of one message structure or resource; `declared` is the table's ``segments:`` or
         ``types:`` cell. Raises PathError for an unknown name."""
+
+    def header(self, name: str) -> Mapping[str, Any]:
+        """Header cells that a table of this structure has unless it says otherwise (``trigger``, ``version`` …)."""
 
     def datatype(self, wire_type: str) -> Shape:
         """The dictionary of one data type, for type tables. Raises PathError for an unknown name."""

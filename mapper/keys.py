@@ -38,6 +38,8 @@ def finder(planner: Planner, struct: type[Value], word: Word) -> Finder:
         walks.append(_walk(step.name, index, select, many=field.many))
         current = field.struct
     steps = tuple(walks)
+    if len(steps) == 1:
+        return steps[0]
 
     def find(value: Any) -> list[Any]:
         values = [value]
@@ -61,6 +63,12 @@ def _walk(name: str, index: int | None, select: tuple[tuple[str, Any], ...], *, 
             return list(found[index:index + 1])
         return [item for item in found if all(getattr(item, key) == wanted for key, wanted in select)]
 
+    def first_selected(value: Any) -> list[Any]:
+        return [item for item in getattr(value, name) or () if getattr(item, key_) == wanted_]
+
+    if many and index is None and len(select) == 1:
+        key_, wanted_ = select[0]
+        return first_selected
     return items if many else one
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as ReadOnly
+from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -218,6 +219,10 @@ class Mapping:
         self._read = self._compile_read(None) if self._header.direction != "out" else None
         self._demands: tuple[tuple[str, Finding], ...] = ()
         self._write = self._compile_write(None) if self._header.direction != "in" else None
+        self._ordering = tuple((basis, fetch.path.first, self._instant(fetch))
+                                for basis, fetch in self._header.versions)
+        self._occurred = tuple(self._instant(fetch) for fetch in self._header.occurred)
+        self._sender = tuple((name, self._plain(fetch)) for name, fetch in self._header.source.items())
         writer = WriteCompiler(planner)
         self._constants = tuple((fetch.path.put, writer.constant(text, fetch, str(mark)))
                                 for fetch, text, mark in self._header.constants)
@@ -318,8 +323,8 @@ class Mapping:
         return tuple(specs)
 
     def _read_header(self, table: Table, shape: Shape, structure: str) -> _Header:
-        planner, header, format_ = self._planner, table.header, self._parts.format
-        defaults = format_.header
+        planner, header = self._planner, table.header
+        self._defaults = defaults = self._parts.format.header(structure)
         text = FieldType(TEXT)
 
         def fetch(scalar: Scalar) -> Fetch:
@@ -367,7 +372,7 @@ class Mapping:
 
     def _versions(self, node: Node | None, shape: Shape, mark: Mark) -> tuple[tuple[Basis, Fetch], ...]:
         if node is None:
-            given = self._parts.format.header.get("version", {})
+            given = self._defaults.get("version", {})
             return tuple((Basis(basis), fetch) for basis, path in given.items()
                          for fetch in self._known(path, shape, mark))
         cells = document.mapping(node, mark, "version")
@@ -384,7 +389,7 @@ class Mapping:
     def _source(self, node: Node | None, shape: Shape, mark: Mark) -> dict[str, Fetch]:
         known = [field.name for field in msgspec.structs.fields(Source) if field.name != "channel"]
         if node is None:
-            return {name: found[0] for name, path in self._parts.format.header.get("source", {}).items()
+            return {name: found[0] for name, path in self._defaults.get("source", {}).items()
                     if (found := self._known(path, shape, mark))}
         cells = document.mapping(node, mark, "source")
         document.known_keys(cells, known, "source")
@@ -506,8 +511,7 @@ class Mapping:
 
     def _event_of(self, spec: EventSpec, read: Reader, node: WireNode, root: WireNode, session: _Session,
                   recorder: Recorder | None) -> None:
-        header = self._header
-        run = Run(root, header.zone)
+        run = Run(root, self._header.zone)
         run.findings = session.findings
         run.creating = spec.creates
         run.overrides = spec.overrides
@@ -532,59 +536,70 @@ class Mapping:
         context = session.context
         run.noted.clear()
         version = self._version(root, run, context)
-        occurred = self._moment(header.occurred, root, run) or times.iso_of_micros(context.received_at)
+        occurred = ""
+        for instant in self._occurred:
+            occurred = instant(root, run)
+            if occurred:
+                break
         source = Source(channel=context.channel, **{
-            name: text for name, fetch in header.source.items() if (text := self._plain(fetch, root))})
+            name: text for name, plain in self._sender if (text := plain(root))})
         if recorder is not None:
             session.lineage.append(tuple(recorder.lineage))
         session.events.append(Event(
             id=f"{context.message_id}.{len(session.events) + 1}", type=spec.type, subject_key=key, version=version,
-            entity=entity, source=source, message_id=context.message_id, occurred_at=occurred,
+            entity=entity, source=source, message_id=context.message_id, occurred_at=occurred or times.iso_of_micros(context.received_at),
             received_at=context.received_at, revision=session.revision, patient_key=self._patient(entity)))
 
-    def _plain(self, fetch: Fetch, root: WireNode) -> str:
-        raw = fetch.path.first(root)
-        if raw == self.format.absent or raw == self.format.clear:
-            return ""
-        if fetch.word.text == "MSH-9.1":
-            # SIU^S12: type and event as people write them.
-            assert self._header.trigger is not None
-            event = self._header.trigger.path.first(root)
-            return f"{raw}^{event}" if event else str(raw)
-        return self.format.text(fetch.path.wire_type)[0](raw)
+    def _plain(self, fetch: Fetch) -> Callable[[WireNode], str]:
+        """A header cell as text; ``SIU^S12`` where it is MSH-9."""
+        first, text = fetch.path.first, self.format.text(fetch.path.wire_type)[0]
+        absent, clear = self.format.absent, self.format.clear
+        trigger = self._header.trigger
+        event = trigger.path.first if trigger is not None and fetch.word.text == "MSH-9.1" else None
+
+        def read(root: WireNode) -> str:
+            raw = first(root)
+            if raw in (absent, clear):
+                return ""
+            return f"{text(raw)}^{event(root)}" if event is not None else text(raw)
+
+        return read
+
+    def _instant(self, fetch: Fetch) -> Callable[[WireNode, Run], str]:
+        """A header cell as an instant; empty where it is none."""
+        first = fetch.path.first
+        absent, clear = self.format.absent, self.format.clear
+        codec = codecs.choose(fetch.path.wire_type, FieldType(INSTANT), codecs.TextCodec(str, str))
+        parse = codec.parse if codec is not None else None
+
+        def read(root: WireNode, run: Run) -> str:
+            raw = first(root)
+            if parse is None or raw in (absent, clear):
+                return ""
+            try:
+                text: str = parse(raw, run)
+            except Refused:
+                text = ""
+            run.noted.clear()
+            return text
+
+        return read
 
     def _version(self, root: WireNode, run: Run, context: ReadContext) -> Version:
-        for basis, fetch in self._header.versions:
+        for basis, first, instant in self._ordering:
             if basis is Basis.SEQUENCE:
-                raw = fetch.path.first(root)
+                raw = first(root)
                 if isinstance(raw, str) and raw.isdecimal():
                     return Version(at=raw.zfill(20), tie=context.message_id, basis=basis)
                 continue
-            moment = self._moment((fetch,), root, run)
-            known = times.moment_of(moment) if moment else None
-            if known is not None:
-                return Version(at=times.sortable(known), tie=context.message_id, basis=basis)
-        if self._header.versions:
+            moment = instant(root, run)
+            if moment:
+                return Version(at=times.sortable(datetime.fromisoformat(moment)), tie=context.message_id, basis=basis)
+        if self._ordering:
             run.report(NO_VERSION, at="", field="", row=str(self.table.mark))
         arrival = times.moment_of(times.iso_of_micros(context.received_at))
         assert arrival is not None
         return Version(at=times.sortable(arrival), tie=context.message_id, basis=Basis.ARRIVAL)
-
-    def _moment(self, places: Sequence[Fetch], root: WireNode, run: Run) -> str:
-        for fetch in places:
-            raw = fetch.path.first(root)
-            if raw == self.format.absent or raw == self.format.clear:
-                continue
-            codec = codecs.choose(fetch.path.wire_type, FieldType(INSTANT), codecs.TextCodec(str, str))
-            if codec is not None and codec.parse is not None:
-                try:
-                    text: str = codec.parse(raw, run)
-                except Refused:
-                    continue
-                finally:
-                    run.noted.clear()
-                return text
-        return ""
 
     def settings_of(self, wire: Wire) -> dict[str, str]:
         """What ``constants`` would need to be told to write this message again: each ``$name`` from its place."""

@@ -15,19 +15,21 @@ from msgspec import UNSET
 from canonical.findings import Finding, Severity, finding
 from canonical.model import CodeableConcept, Coding, Identifier, Place, Reference
 from mapper import codecs, model, times
-from mapper.format import Format, Node, Raw
+from mapper.format import Cells, Format, Node, Raw
 from mapper.model import ENUM, STRUCT
 from mapper.plan import UNMAPPED, Cell, Condition, Each, Fetch, Item, Leaf, Plan, Planner, Slot
 from mapper.recorder import Lineage, Recorder
 from mapper.run import CONFLICT, NULL_COMPONENT, NULL_REFUSED, REQUIRED, Missing, Run, escalate
 from mapper.times import Refused
+from mapper.unroll import Field, Source, unrolled
 from mapper.vocab import Vocab
 
 Reader: TypeAlias = Callable[[Node, Run], Any]
 Decode: TypeAlias = Callable[[Raw, Run], Any]
 
 
-_ENDLESS: Final = 1 << 30
+#: More places than this are not worth testing one by one.
+_MOST_GUARDS: Final = 12
 #: Values that come back in message after message (codes, places, the people of a clinic): each row remembers
 #: some by their wire text. Never what is a patient's.
 _RECURRING: Final = (CodeableConcept, Place, Reference)
@@ -49,16 +51,12 @@ class ReadCompiler:
         """The reader of a whole entity: what the event sets wins, the zone that was used is told, redundant
         durations are compared."""
         struct, recorder = plan.struct, self._recorder
-        fields = self._fields(plan)
+        collect = unrolled(self._fields(plan))
         has_basis = "time_basis" in model.fields(struct)
         timed = {"start", "end", "duration"} <= model.fields(struct).keys()
 
         def read(node: Node, run: Run) -> Any:
-            values: dict[str, Any] = {}
-            for name, reader, _ in fields:
-                value = reader(node, run)
-                if value is not UNSET:
-                    values[name] = value
+            values = collect(node, run)
             if not values:
                 return UNSET
             if run.overrides:
@@ -77,22 +75,17 @@ class ReadCompiler:
         """The reader of a struct: UNSET where nothing but its constants would be in it. `parts`: its fields
         come from rows of their own, so that an identifier may turn out to have no value."""
         struct = plan.struct
-        fields = self._fields(plan)
+        if self._recorder is None and not parts and not self._absent_clears and not _needed(plan):
+            return unrolled(self._fields(plan), plan.constants, struct)
+        collect = unrolled(self._fields(plan))
         constants = plan.constants
-        sized = any(reach for _, _, reach in fields)
-        needed = tuple(name for name in model.required(struct) if name not in dict(constants))
+        needed = _needed(plan)
         clears = self._absent_clears
         essential = "value" if parts and struct is Identifier else ""
         recorder = self._recorder
 
         def read(node: Node, run: Run) -> Any:
-            values: dict[str, Any] = {}
-            size = len(node) if sized else _ENDLESS
-            for name, reader, reach in fields:
-                if reach <= size:
-                    value = reader(node, run)
-                    if value is not UNSET:
-                        values[name] = value
+            values = collect(node, run)
             if not values or (essential and not values.get(essential)):
                 return UNSET
             if clears and not any(value is not None for value in values.values()):
@@ -110,14 +103,34 @@ class ReadCompiler:
 
         return read
 
-    def _fields(self, plan: Plan) -> tuple[tuple[str, Reader, int], ...]:
-        """Name, reader and how long a composite must be for the field to be in it."""
+    def _fields(self, plan: Plan) -> list[Field]:
         fields = []
         for slot in plan.slots.values():
             reader = self._slot(slot)
             if reader is not None:
-                fields.append((slot.name, self._named(slot.name, reader), _reach(slot)))
-        return tuple(fields)
+                fields.append(self._field(slot, self._named(slot.name, reader)))
+        return fields
+
+    def _field(self, slot: Slot, reader: Reader) -> Field:
+        """A field with what can be tested and read without calling the reader."""
+        if self._recorder is not None or self._absent_clears:
+            return Field(slot.name, reader)
+        if slot.field.many:
+            return Field(slot.name, reader, sources=tuple(
+                Source(collect, _guards(Slot(slot.name, slot.field, None, {"": item})))
+                for item, collect in self._sources(slot)))
+        guards = _guards(slot)
+        if not guards:
+            return Field(slot.name, reader)
+        leaf = slot.source
+        cells = [cell for cell in leaf.cells if cell.reads] if isinstance(leaf, Leaf) else []
+        if not isinstance(leaf, Leaf) or slot.field.many or len(cells) != 1 or len(guards) != 1:
+            return Field(slot.name, reader, guards)
+        cell = cells[0]
+        if cell.when is not None or cell.unit is not None or cell.phone or len(cell.places) != 1:
+            return Field(slot.name, reader, guards)
+        plain = cell.codec is not None and cell.codec.name == "text" and cell.vocab is None and not cell.uri
+        return Field(slot.name, reader, guards, self._decode(cell, cell.places[0], leaf), plain)
 
     def _named(self, name: str, reader: Reader) -> Reader:
         recorder = self._recorder
@@ -171,11 +184,15 @@ class ReadCompiler:
 
     # -- lists ----------------------------------------------------------------------------------------------
 
-    def _list(self, slot: Slot) -> Reader | None:
+    def _sources(self, slot: Slot) -> list[tuple[Item, Callable[[Node, Run, list[Any]], bool]]]:
+        """What fills a list: items with a position first, in their order."""
         indexed = sorted((item for item in slot.items.values() if item.index is not None),
                          key=lambda item: item.index or 0)
         others = [item for item in slot.items.values() if item.index is None]
-        sources = tuple(source for item in (*indexed, *others) if (source := self._item(item)) is not None)
+        return [(item, source) for item in (*indexed, *others) if (source := self._item(item)) is not None]
+
+    def _list(self, slot: Slot) -> Reader | None:
+        sources = tuple(source for _, source in self._sources(slot))
         if not sources:
             return None
         clears = self._absent_clears
@@ -460,6 +477,7 @@ class ReadCompiler:
 
         def read(node: Node, run: Run) -> Any:
             taken: Any = UNSET
+            taken_raw: Any = absent
             taken_at = place = ""
             for first, decode, outer, text in sources:
                 raw = first(run.root if outer else node)
@@ -467,8 +485,10 @@ class ReadCompiler:
                     continue
                 here = recorder.place if recorder is not None else ""
                 if taken is UNSET:
-                    taken, taken_at, place = decode(raw, run), text, here
-                elif compared:
+                    taken, taken_at, place, taken_raw = decode(raw, run), text, here, raw
+                    if not compared:
+                        break
+                elif raw != taken_raw:
                     mark = len(recorder.lineage) if recorder is not None else 0
                     other = decode(raw, run)
                     if recorder is not None:
@@ -490,6 +510,9 @@ class ReadCompiler:
         row, field, uri = str(leaf.mark), leaf.name, cell.uri
         text = self._format.text(cell.places[0].path.wire_type)[0]
 
+        if len(units) == len(amounts) == 1 and self._recorder is None and not (units[0][1] or amounts[0][1]):
+            return self._with_one_unit(cell, leaf)
+
         def read(node: Node, run: Run) -> Any:
             unit = "" if uri else word
             for first, outer in units:
@@ -509,6 +532,30 @@ class ReadCompiler:
                     run.refuse(refused, at=at, field=field, row=row)
                     return UNSET
             return UNSET
+
+        return read
+
+    def _with_one_unit(self, cell: Cell, leaf: Leaf) -> Reader:
+        """`_with_unit` for the usual case: one amount, one unit, both at hand."""
+        assert cell.unit is not None
+        first_unit, first_amount = cell.unit.places[0].path.first, cell.places[0].path.first
+        absent, clear, word, uri = self._format.absent, self._format.clear, cell.unit.word, cell.uri
+        at, field, row = cell.places[0].word.text, leaf.name, str(leaf.mark)
+        text = self._format.text(cell.places[0].path.wire_type)[0]
+
+        def read(node: Node, run: Run) -> Any:
+            raw = first_amount(node)
+            if raw == absent:
+                return UNSET
+            if raw == clear:
+                return self._cleared(cell, leaf, run)
+            unit = first_unit(node)
+            unit = ("" if uri else word) if unit in (absent, clear) else text(unit)
+            try:
+                return codecs.uri_of(text(raw), unit) if uri else times.to_minutes(str(raw), unit)
+            except Refused as refused:
+                run.refuse(refused, at=at, field=field, row=row)
+                return UNSET
 
         return read
 
@@ -551,9 +598,13 @@ class ReadCompiler:
         uri = cell.uri
         partial = place.path.wire_type and "." in at.rpartition("-")[2]
 
+        quick = self._quick(cell, leaf) if self._recorder is None else {}
+
         def decode(raw: Raw, run: Run) -> Any:
             if raw == absent:
                 return UNSET
+            if quick and raw in quick:
+                return quick[raw]
             if raw == clear:
                 if partial:
                     run.report(NULL_COMPONENT, at=at, field=field, row=row)
@@ -571,6 +622,15 @@ class ReadCompiler:
 
         return decode
 
+    @staticmethod
+    def _quick(cell: Cell, leaf: Leaf) -> dict[Any, Any]:
+        """Codes whose wire text is the code itself: translated without further ado."""
+        if cell.vocab is None:
+            return {}
+        enum = leaf.field.enum
+        return {code: enum(row.canonical) if enum is not None else row.canonical
+                for code, row in cell.vocab.inward.items() if code.isalnum()}
+
     def _composite(self, cell: Cell, place: Fetch, leaf: Leaf) -> Decode:
         plan = cell.others.get(place.path.wire_type, cell.composite)
         assert plan is not None
@@ -581,19 +641,12 @@ class ReadCompiler:
         cleared = self._cleared_item(plan) if plan.constants else None
         translate = self._concept(cell, leaf, place.word.text) if cell.vocab is not None else None
 
-        remembered: dict[Any, Any] | None = None
-        if recorder is None and plan.struct in _RECURRING and isinstance(absent, str):
-            remembered = {}
-
         def decode(raw: Raw, run: Run) -> Any:
             if raw == absent:
                 return UNSET
-            if remembered is not None and (hit := remembered.get(raw)) is not None:
-                return hit
             if raw == clear:
                 value = self._cleared(cell, leaf, run)
                 return cleared if value is None and cleared is not None else value
-            said, zoned = len(run.findings), run.zone_used
             node = open_(raw)
             if recorder is not None:
                 place_ = recorder.place
@@ -605,15 +658,10 @@ class ReadCompiler:
                 return UNSET
             if recorder is not None:
                 recorder.place = place_
-            if translate is not None and value is not UNSET:
-                value = translate(value, run)
-            if remembered is not None and len(run.findings) == said and run.zone_used == zoned:
-                if len(remembered) >= _REMEMBERED:
-                    remembered.clear()
-                remembered[raw] = value
-            return value
+            return value if translate is None or value is UNSET else translate(value, run)
 
-        return decode
+        recurring = recorder is None and plan.struct in _RECURRING and isinstance(absent, str)
+        return _remembering(decode) if recurring else decode
 
     @staticmethod
     def _cleared_item(plan: Plan) -> Any:
@@ -729,21 +777,57 @@ class ReadCompiler:
         return holds
 
 
-def _reach(slot: Slot) -> int:
-    """The smallest reach of anything that fills a field; 0 where something may come from nothing."""
-    sources = [slot.source, *(item.source for item in slot.items.values())]
-    reaches = []
-    for source in sources:
-        if isinstance(source, Leaf):
-            for cell in source.cells:
-                if cell.default is not UNSET or cell.required != "no":
-                    return 0
-                reaches += [place.path.reach for place in cell.places]
-        elif isinstance(source, Plan):
-            reaches += [_reach(inner) for inner in source.slots.values()]
-        elif source is not None:
-            return 0
-    return min(reaches, default=0)
+def _guards(slot: Slot) -> tuple[Cells, ...]:
+    """Where everything lies that can fill a field; empty where that cannot be told, or where a field comes from
+    nothing (a default) or its absence says something (required)."""
+    found: list[Cells] = []
+    for source in (slot.source, *(item.source for item in slot.items.values())):
+        if source is None:
+            continue
+        if isinstance(source, Each):
+            return ()
+        if isinstance(source, Plan):
+            for inner in source.slots.values():
+                guards = _guards(inner)
+                if not guards:
+                    return ()
+                found += guards
+            continue
+        for cell in source.cells:
+            if not cell.reads:
+                continue
+            if cell.default is not UNSET or cell.required != "no":
+                return ()
+            for place in cell.places:
+                if place.outer or place.path.cells is None:
+                    return ()
+                found.append(place.path.cells)
+    unique = {(cells.key, cells.index): cells for cells in found}
+    return tuple(unique.values()) if len(unique) <= _MOST_GUARDS else ()
+
+
+def _remembering(decode: Decode) -> Decode:
+    """`decode` with a memory: only for values that came without a remark and owe nothing to the zone."""
+    known: dict[Any, Any] = {}
+
+    def remembered(raw: Raw, run: Run) -> Any:
+        hit = known.get(raw)
+        if hit is not None:
+            return hit
+        said, zoned = len(run.findings), run.zone_used
+        value = decode(raw, run)
+        if len(run.findings) == said and run.zone_used == zoned:
+            if len(known) >= _REMEMBERED:
+                known.clear()
+            known[raw] = value
+        return value
+
+    return remembered
+
+
+def _needed(plan: Plan) -> tuple[str, ...]:
+    """Fields that rows must give, since the struct cannot be made without them."""
+    return tuple(name for name in model.required(plan.struct) if name not in dict(plan.constants))
 
 
 def _whole(cell: Cell | None) -> bool:

@@ -265,8 +265,9 @@ def moment_of(iso: str) -> datetime | None:
 
 def sortable(moment: datetime) -> str:
     """UTC text ``YYYYMMDDHHMMSS.ffffff``: what versions are compared by."""
-    text = moment.astimezone(UTC).isoformat(timespec="microseconds")
-    return f"{text[:4]}{text[5:7]}{text[8:10]}{text[11:13]}{text[14:16]}{text[17:26]}"
+    moment = moment.astimezone(UTC)
+    return (f"{moment.year:04}{moment.month:02}{moment.day:02}{moment.hour:02}{moment.minute:02}{moment.second:02}"
+            f".{moment.microsecond:06}")
 
 
 def iso_of_micros(micros: int) -> str:
@@ -275,7 +276,7 @@ def iso_of_micros(micros: int) -> str:
 
 
 _SECONDS: Final = {
-    "s": 1, "sec": 1, "secs": 1, "second": 1, "seconds": 1,
+    "MIN": 60, "s": 1, "sec": 1, "secs": 1, "second": 1, "seconds": 1,
     "min": 60, "mins": 60, "minute": 60, "minutes": 60, "m": 60,
     "h": 3600, "hr": 3600, "hrs": 3600, "hour": 3600, "hours": 3600,
     "d": 86400, "day": 86400, "days": 86400, "wk": 604800, "w": 604800, "week": 604800, "weeks": 604800,
@@ -293,9 +294,13 @@ def to_minutes(amount: str, unit: str) -> int:
     Raises:
         Refused: `UNITS`, `NOT_MINUTES`.
     """
-    size = unit_seconds(unit)
+    size = _SECONDS.get(unit) or unit_seconds(unit)
     if size is None:
         raise Refused(UNITS)
+    if amount.isdecimal() and amount.isascii() and len(amount) < 10:
+        minutes, rest = divmod(int(amount) * size, 60)
+        if not rest:
+            return minutes
     text = amount.strip()
     whole, _, part = text.lstrip("+-").partition(".")
     if not whole.isdecimal() or not whole.isascii() or len(whole) > 9 or part.strip("0"):

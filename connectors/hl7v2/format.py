@@ -10,8 +10,8 @@ All functions work on the standard encoding characters; a message with others is
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from connectors.hl7v2.delimiters import NULL, STANDARD, components, repetitions, subcomponents
 from connectors.hl7v2.dictionary import Dictionary, Field, Node, dictionary
@@ -166,6 +166,17 @@ def _set_part(parts: Parts, comp: int, sub: int, value: str) -> None:
     parts[comp - 1] = value
 
 
+def _nth(separator: str, number: int) -> Callable[[str], str]:
+    """From a text to its part `number`, from 1; empty where it has not as many."""
+    index = number - 1
+
+    def nth(raw: str) -> str:
+        parts = raw.split(separator, number)
+        return parts[index] if index < len(parts) else ""
+
+    return nth
+
+
 def _raise_level(raw: str) -> str:
     """A composite inside a component, its subcomponents as components."""
     return raw.replace("&", "^")
@@ -210,7 +221,7 @@ class _Path:
         self.repeats = repeats
         self.container = kind == "container"
         self.whole = wire_type in _WHOLE
-        self.reach = 0
+        self.cells: Cells | None = None
         self.first: First = _unused
         self.every: Callable[[Any], Sequence[Any]] = _unused
         self.put: Callable[[Any, Any], None] = _unused
@@ -229,7 +240,6 @@ class PartPath(_Path):
         kind = _kind(known, wire_type)
         super().__init__(text, wire_type, kind, repeats=False)
         self._known = known
-        self.reach = comp
         index = comp - 1
         composite = kind == "composite"
         whole = self.whole
@@ -257,6 +267,12 @@ class PartPath(_Path):
             return part[:part.index("&")] if "&" in part else part
 
         self.first = first if sub or composite or whole else first_leaf
+        if sub:
+            self.cells = Cells("", None, index, _nth("&", sub), "")
+        elif composite:
+            self.cells = Cells("", None, index, _raise_level, "&")
+        else:
+            self.cells = Cells("", None, index, None if whole else _leaf, "&")
         self.put, self.add = put, put
         self.every = lambda parts: [raw] if (raw := first(parts)) else []
         self._place = f"{comp}.{sub}" if sub else str(comp)
@@ -281,6 +297,8 @@ class FieldPath(_Path):
         self._known, self._where, self._number, self._rep = known, where, number, rep
         self._comp, self._sub = comp, sub
         self._cut = self._cutter()
+        if where.simple:
+            self.cells = Cells(where.key, where.row(), number, *self._cell_cut())
         self.first = self._first()
         self.every = self._every
         self.put, self.add = self._put(), self._add
@@ -297,6 +315,23 @@ class FieldPath(_Path):
                 return lambda raw: _part(raw, comp, sub)
             return lambda raw: _leaf(_part(raw, comp, sub))
         return (lambda raw: raw) if self.whole else _leaf
+
+    def _cell_cut(self) -> tuple[Callable[[str], str] | None, str]:
+        """From a field to the raw of its first repetition, and the characters that make a cut necessary."""
+        cut, rep = self._cut, int(self._rep) if self._rep.isdecimal() else 1
+        if self.kind == "leaf" and self._comp and not self._sub and rep == 1 and not self.whole:
+            nth = _nth("^", self._comp)
+
+            def component(raw: str) -> str:
+                part = nth(raw[:raw.index("~")] if "~" in raw else raw)
+                return part[:part.index("&")] if "&" in part else part
+
+            return component, ""
+        if self._comp or rep != 1:
+            return (lambda raw: cut(_rep(raw, rep))), ""
+        if self.kind == "composite" or self.whole:
+            return (lambda raw: raw[:raw.index("~")]), "~"
+        return _leaf, "~^&"
 
     def _first(self) -> First:
         where, number, cut = self._where, self._number, self._cut
@@ -450,6 +485,16 @@ def _new_group(draft: Draft, way: tuple[str, ...]) -> Draft:
     return group
 
 
+class Cells(NamedTuple):
+    """Where a path's raw lies (``mapper.format.Cells``)."""
+
+    key: Hashable
+    row: Callable[[Any], Sequence[str]] | None
+    index: int
+    cut: Callable[[str], str] | None
+    cut_on: str
+
+
 class _Where:
     """The way to segments: groups and repetitions. An empty name means the groups themselves."""
 
@@ -458,6 +503,19 @@ class _Where:
         self.reps = (*reps, rep)
         self.simple = all(each in ("", "1") for each in self.reps)
         self.key = "/".join((*way, name))
+        self._steps = tuple(zip(way, reps, strict=True))
+
+    def row(self) -> Callable[[View], Sequence[str]]:
+        """From a view to the fields of the first segment."""
+        key, way, name = self.key, self.way, self.name
+
+        def fields(view: View) -> Sequence[str]:
+            segment = view.found.get(key)
+            if segment is None:
+                segment = view.locate(key, way, name)
+            return segment._split()
+
+        return fields
 
     def groups(self, view: View, at: str) -> Iterator[tuple[Group, str]]:
         """The groups along the way, with their places."""
@@ -479,9 +537,12 @@ class _Where:
     def inner(self, group: Group) -> list[Group]:
         """The groups along the way, as `groups` finds them."""
         found = [group]
-        for name, rep in zip(self.way, self.reps, strict=False):
+        for name, rep in self._steps:
+            if rep == "*":
+                found = [each for group in found for each in group.groups if each.name == name]
+                continue
             there = [[each for each in group.groups if each.name == name] for group in found]
-            found = [each for some in there for each in (some if rep == "*" else some[int(rep or 1) - 1:][:1])]
+            found = [each for some in there for each in some[int(rep or 1) - 1:][:1]]
         return found
 
     def segments(self, view: View) -> Sequence[Segment]:
@@ -489,6 +550,9 @@ class _Where:
         group = view.group
         if group is None:
             return [segment for segment, _ in self.walk(view, "")]
+        if not self.way and self.rep == "*":
+            name = self.name
+            return [segment for segment in group.segments if segment.id == name] or group.all(name)
         found: list[Segment] = []
         for each in self.inner(group):
             there = each.all(self.name)
@@ -693,13 +757,6 @@ class Hl7Format:
     absent: Final = ""
     clear: Final = NULL
     can_clear: Final = True
-    header: Final[Mapping[str, Any]] = {
-        "trigger": "MSH-9.2",
-        "version": {"event-time": "EVN-2", "msh7": "MSH-7"},
-        "occurred": "EVN-6 | EVN-2 | MSH-7",
-        "source": {"system": "MSH-3.1", "facility": "MSH-4.1", "control_id": "MSH-10", "message_type": "MSH-9.1",
-                   "processing_id": "MSH-11.1"},
-    }
 
     def message(self, name: str, declared: Mapping[str, Mapping[str, str]]) -> MessageShape:
         """See ``mapper.format.Format``."""
@@ -713,6 +770,19 @@ class Hl7Format:
         fields = {segment: {_number(number): _declared(text) for number, text in cells.items()}
                   for segment, cells in declared.items()}
         return MessageShape(known.extended(fields) if fields else known, node, is_root=True)
+
+    def header(self, name: str) -> Mapping[str, Any]:
+        """See ``mapper.format.Format``."""
+        structure, version = _split(name)
+        node = dictionary(version).structure(structure)
+        has_event = node is not None and any(child.name == "EVN" for child in node.children)
+        return {
+            "trigger": "MSH-9.2",
+            "version": {"event-time": "EVN-2", "msh7": "MSH-7"} if has_event else {"msh7": "MSH-7"},
+            "occurred": "EVN-6 | EVN-2 | MSH-7" if has_event else "MSH-7",
+            "source": {"system": "MSH-3.1", "facility": "MSH-4.1", "control_id": "MSH-10",
+                       "message_type": "MSH-9.1", "processing_id": "MSH-11.1"},
+        }
 
     def datatype(self, wire_type: str) -> TypeShape:
         """See ``mapper.format.Format``."""
