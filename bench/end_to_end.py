@@ -154,9 +154,10 @@ def show(result: dict[str, Any]) -> None:
               [[name, f"{rate:,.0f}/s"] for name, rate in sorted(result["peers"].items(), key=lambda i: -i[1])])
     for run in result["runs"]:
         for profile in run["profile"]:
-            table(f"{run['mode']}, {run['connections']} connections: {profile['file']}",
-                  ["function", "own", "with calls"],
-                  [[name, f"{own:.1%}", f"{whole:.1%}"] for name, own, whole in profile["functions"]])
+            for kind, meaning in (("own", "of themselves"), ("whole", "with all they call")):
+                table(f"{run['mode']}, {run['connections']} connections: functions {meaning}",
+                      ["function", "share"], [[name, f"{share:.1%}"] for name, share in profile[kind]],
+                      profile["file"])
 
 
 def run(modes: list[str], connections: list[int], seconds: float, warmup: float, messages: int | None,
