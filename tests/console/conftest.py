@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from console import cli, frame
+from console.house import House
 from tests.console.world import World
 
 
@@ -34,7 +35,7 @@ def dragoman(world: World, capsys: pytest.CaptureFixture[str],
     monkeypatch.setenv("COLUMNS", "160")
 
     def run(*arguments: str) -> Said:
-        code = frame.run(cli.build(world), arguments)
+        code = frame.run(cli.build(cast("House", world)), arguments)
         captured = capsys.readouterr()
         return Said(code, captured.out, captured.err)
 

@@ -37,7 +37,7 @@ def blocks(page: Path, language: str) -> Iterator[str]:
 
 def commands() -> list[tuple[str, str]]:
     """(page, command line) of every ``$`` line in a ``console`` block; ``\\`` at the end continues it."""
-    found = []
+    found: list[tuple[str, str]] = []
     for page in pages():
         for block in blocks(page, "console"):
             found.extend((str(page.relative_to(ROOT)), line[2:].split(" # ")[0].strip())

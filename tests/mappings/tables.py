@@ -11,12 +11,10 @@ from canonical import schema
 from canonical.event import Event
 from canonical.history import apply
 from canonical.model import AnyEntity
-from connectors.fhir.format import fhir_format
 from connectors.hl7v2 import er7
-from connectors.hl7v2.format import Hl7Format
-from connectors.json_format import JsonFormat
 from mapper.library import Library
 from mapper.mapping import ReadContext, Reading, WriteContext, Writing
+from wiring.assembly import formats
 
 ROOT = Path(__file__).parents[2]
 MAPPINGS = ROOT / "mappings"
@@ -29,7 +27,7 @@ CONTEXT = {"sending_application": "DRAGOMAN", "sending_facility": "HUB", "receiv
 @cache
 def library() -> Library:
     """All tables."""
-    return Library.load(MAPPINGS, [Hl7Format(), fhir_format(), JsonFormat()])
+    return Library.load(MAPPINGS, formats())
 
 
 def read(raw: bytes, table: str, site: str = "", message_id: str = "m1") -> Reading:
