@@ -383,7 +383,7 @@ class JsonFormat:
             raise PathError(f"there is no resource {name}", hint=f"did you mean {near[0]}?" if near else "")
         return JsonShape(self._known, name, {})
 
-    def header(self, name: str) -> Mapping[str, Any]:  # noqa: ARG002 - nothing goes without saying in JSON
+    def header(self, name: str) -> Mapping[str, Any]:
         """See ``mapper.format.Format``."""
         return {}
 

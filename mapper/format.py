@@ -42,7 +42,7 @@ class Cells(NamedTuple):
     """Paths of one node with the same key share the sequence."""
     row: Callable[[Node], Sequence[str]] | None
     """From a node to the sequence; None: the node is the sequence."""
-    index: int
+    position: int
     cut: Callable[[str], str] | None
     """From what is there to the raw; None: it is the raw."""
     cut_on: str

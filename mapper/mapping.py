@@ -547,7 +547,8 @@ class Mapping:
             session.lineage.append(tuple(recorder.lineage))
         session.events.append(Event(
             id=f"{context.message_id}.{len(session.events) + 1}", type=spec.type, subject_key=key, version=version,
-            entity=entity, source=source, message_id=context.message_id, occurred_at=occurred or times.iso_of_micros(context.received_at),
+            entity=entity, source=source, message_id=context.message_id,
+            occurred_at=occurred or times.iso_of_micros(context.received_at),
             received_at=context.received_at, revision=session.revision, patient_key=self._patient(entity)))
 
     def _plain(self, fetch: Fetch) -> Callable[[WireNode], str]:

@@ -802,7 +802,7 @@ def _guards(slot: Slot) -> tuple[Cells, ...]:
                 if place.outer or place.path.cells is None:
                     return ()
                 found.append(place.path.cells)
-    unique = {(cells.key, cells.index): cells for cells in found}
+    unique = {(cells.key, cells.position): cells for cells in found}
     return tuple(unique.values()) if len(unique) <= _MOST_GUARDS else ()
 
 

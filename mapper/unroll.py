@@ -69,7 +69,7 @@ class _Writer:
                 self.lines.append(f"    {row} = node" if cells.row is None
                                   else f"    {row} = {self.bind(cells.row)}(node)")
                 self.lines.append(f"    n_{row} = len({row})")
-            places.append((row, cells.index))
+            places.append((row, cells.position))
         return " or ".join(f"(n_{row} > {index} and {row}[{index}])" for row, index in places), places[0]
 
 

@@ -490,7 +490,7 @@ class Cells(NamedTuple):
 
     key: Hashable
     row: Callable[[Any], Sequence[str]] | None
-    index: int
+    position: int
     cut: Callable[[str], str] | None
     cut_on: str
 
