@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import pika
 import psycopg
 import typer
 
@@ -36,7 +37,7 @@ FAULTS: Final = ("missing", "second_effects", "disordered", "unknown", "unacknow
 
 
 @contextmanager
-def backing(mode: str, folder: Path) -> Iterator[dict[str, str]]:
+def backing(mode: str, folder: Path, prefix: str) -> Iterator[dict[str, str]]:
     """Environment that names the database and the broker of a run; both are gone afterwards."""
     if mode == "embedded":
         yield {"DRAGOMAN_DATABASE": f"sqlite:///{folder / 'ledger.sqlite3'}"}
@@ -50,6 +51,17 @@ def backing(mode: str, folder: Path) -> Iterator[dict[str, str]]:
     finally:
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f'drop database "{name}" with (force)')
+        _forget(services.rabbitmq(), prefix)
+
+
+def _forget(broker: str, prefix: str) -> None:
+    """Delete what the engine declared (router/broker_rabbitmq.py names it)."""
+    with pika.BlockingConnection(pika.URLParameters(broker)) as connection:
+        channel = connection.channel()
+        channel.queue_delete(f"{prefix}.workers")
+        for partition in range(site.PARTITIONS):
+            channel.queue_delete(f"{prefix}.partition.{partition}")
+        channel.exchange_delete(f"{prefix}.events")
 
 
 def commands(mode: str, config: Path, workers: int) -> dict[str, list[str]]:
@@ -69,10 +81,11 @@ def measure(mode: str, connections: int, seconds: float, warmup: float, messages
     folder.mkdir(parents=True)
     acknowledged = folder / "acknowledged"
     with ExitStack() as stack:
-        environment = stack.enter_context(backing(mode, folder))
+        prefix = f"bench-{secrets.token_hex(4)}"
+        environment = stack.enter_context(backing(mode, folder, prefix))
         sinks = stack.enter_context(helper(sys.executable, "-m", "bench.sinks"))
         port = services.free_port()
-        site.write(folder / "config", port=port, prefix=f"bench-{secrets.token_hex(4)}", **sinks.ready)
+        site.write(folder / "config", port=port, prefix=prefix, **sinks.ready)
         engine = Engine(commands(mode, folder / "config", workers), {**os.environ, **environment},
                         folder / "engine.log")
         stack.callback(engine.stop)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from bench.report import ROOT
+
+PARTITIONS: Final = 16
 
 _SITE = """\
 site: bench
@@ -36,6 +39,7 @@ destinations:
 routes:
   - {{route: everything, to: [downstream, erp]}}
 broker: {{prefix: {prefix}}}
+partitions: {partitions}
 """
 
 
@@ -43,4 +47,4 @@ def write(folder: Path, *, port: int, mllp: int, http: int, prefix: str, session
     """Write ``site.yaml`` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "site.yaml").write_text(_SITE.format(mappings=ROOT / "mappings", port=port, mllp=mllp, http=http,
-                                                   prefix=prefix, sessions=sessions))
+                                                   prefix=prefix, sessions=sessions, partitions=PARTITIONS))
