@@ -69,7 +69,7 @@ class _Slot:
 class _Connection(asyncio.Protocol):
     """One peer."""
 
-    __slots__ = ("_closing", "_deframer", "_frame_began", "_last_heard", "_owner", "_paused", "_peer",
+    __slots__ = ("_closing", "_deframer", "_frame_began", "_is_tls", "_last_heard", "_owner", "_paused", "_peer",
                  "_slots", "_transport", "_unreported", "_write_blocked")
 
     def __init__(self, owner: MllpReceiver) -> None:
@@ -77,7 +77,7 @@ class _Connection(asyncio.Protocol):
         self._deframer = Deframer(owner.settings.max_bytes, strict=owner.settings.strict_end)
         self._slots: deque[_Slot] = deque()
         self._unreported: list[_Slot] = []
-        self._closing = self._paused = self._write_blocked = False
+        self._closing = self._is_tls = self._paused = self._write_blocked = False
         self._peer = ""
         self._transport: asyncio.Transport
         self._last_heard = owner.now()
@@ -87,8 +87,11 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        # With limits of 0, pause_writing says exactly: not all of what was written has reached the socket.
-        self._transport.set_write_buffer_limits(high=0)
+        self._is_tls = transport.get_extra_info("ssl_object") is not None
+        if not self._is_tls:
+            # With limits of 0, pause_writing says exactly: not all of what was written has reached the socket.
+            # TLS transports count their handshake too, and would pause before the first message.
+            self._transport.set_write_buffer_limits(high=0)
         address = transport.get_extra_info("peername")
         self._peer = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address or "")
         if not self._owner.admit(self):
@@ -119,7 +122,7 @@ class _Connection(asyncio.Protocol):
         self._closing = True
         self._keep_partial()
         # Half-close (F10): the peer still reads, so answers still go out. TLS connections cannot do that.
-        return bool(self._slots) and self._transport.get_extra_info("ssl_object") is None
+        return bool(self._slots) and not self._is_tls
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
@@ -368,6 +371,7 @@ class MllpReceiver:
             task.cancel()
         if self._server is not None:
             await self._server.wait_closed()
+            await asyncio.sleep(0)  # sockets close in the next turn of the loop
             self._server = None
 
     # -- for connections

@@ -178,6 +178,7 @@ class MllpSender:
                 await asyncio.wait_for(self._drained.wait(), grace)
         for session in self._sessions:
             session.close()
+        await asyncio.sleep(0)  # sockets close in the next turn of the loop
 
     async def send(self, dispatch: Dispatch) -> Outcome:
         """Deliver once (see `connectors.base.Sender`)."""
