@@ -301,6 +301,8 @@ class SqlLedger:
             found = found.where(d.destination == destination)
         if state is not None:
             found = found.where(d.state == word(state))
+            if state.open:
+                found = found.where(s.STUCK if state is DeliveryState.PARKED else s.OPEN)
         if reason:
             found = found.where(d.reason == reason)
         return [rows.delivery(row) for row in await self._search(found)]
@@ -336,7 +338,7 @@ class SqlLedger:
             m.state == word(MessageState.PARKED)).group_by(m.channel, m.reason)
         deliveries = select(
             d.destination, d.reason, func.count(), func.min(d.since), func.max(d.since)).where(
-            d.state == word(DeliveryState.PARKED)).group_by(d.destination, d.reason)
+            s.STUCK).group_by(d.destination, d.reason)
         found = [("message", *row) for row in await self._search(messages)]
         found += [("delivery", *row) for row in await self._search(deliveries)]
         return sorted(found)

@@ -43,6 +43,8 @@ _decode_body: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_files: Final = msgspec.msgpack.Decoder(dict[str, bytes]).decode
 
 _MARK: Final = "\x01"
+#: See `store.sql.schema.deliveries`.
+_STANDS: Final = {state: 2 if state is DeliveryState.PARKED else int(state.open) for state in DeliveryState}
 
 
 def text_in(text: str) -> str:
@@ -137,7 +139,7 @@ def prepared(one: Processed, *, published: bool) -> Prepared:
         [(text_in(s.subject_key), s.version, s.event_id, text_in(s.patient_key), int(closed(s.entity)),
           _encode(s.entity)) for s in one.states],
         [delivery_row(d, at) for d in one.deliveries],
-        [(DeliveryState.SUPERSEDED.value, at, delivery_id) for delivery_id in one.superseded],
+        [(DeliveryState.SUPERSEDED.value, at, 0, delivery_id) for delivery_id in one.superseded],
         tuple((text_in(old), text_in(new)) for old, new in one.aliases),
         one.fences and one.state is not MessageState.PARKED)
 
@@ -166,7 +168,7 @@ def decision(row: Row) -> Decision:
 def delivery_row(new: NewDelivery, at: int) -> Row:
     """The row of a planned delivery."""
     return (new.id, new.message_seq, new.event_id, new.destination, text_in(new.lane), new.partition,
-            new.priority, new.due_at, new.state.value, at, new.reason)
+            new.priority, new.due_at, new.state.value, at, new.reason, _STANDS[new.state])
 
 
 def delivery(row: Row) -> Delivery:
@@ -182,7 +184,7 @@ def delivery(row: Row) -> Delivery:
 def settlement_row(one: Settlement) -> Row:
     """The row of a settlement."""
     return (one.due_at, one.state.value, one.at, one.reason, one.attempts, text_in(one.code),
-            _encode(one.findings) if one.findings else None, one.delivery_id)
+            _encode(one.findings) if one.findings else None, _STANDS[one.state], one.delivery_id)
 
 
 def attempt_row(one: Attempt) -> Row:

@@ -26,8 +26,8 @@ _PRAGMAS: Final = (
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA mmap_size = 0",
-    # A checkpoint copies 16 MB instead of 4 MB at a time: fewer syncs of the main file.
-    "PRAGMA wal_autocheckpoint = 4000",
+    # A checkpoint every 32 MB of log instead of every 4: hot pages are copied back less often.
+    "PRAGMA wal_autocheckpoint = 8000",
 )
 
 #: How long another process (a command line at work) may hold the write lock before we say that it is away.
@@ -131,7 +131,8 @@ class SqliteDriver:
             raise _translated(error, self.path) from error
 
     async def each(self, statement: Statement, rows: Sequence[Row]) -> _Rows:
-        execute, text, key = self._writer.execute, statement.text, statement.key
+        # One cursor for all rows: this is the hottest loop of the house.
+        execute, text, key = self._writer.cursor().execute, statement.text, statement.key
         try:
             return _Rows([(row[key],) for row in rows if execute(text, row).rowcount])
         except sqlite3.OperationalError as error:

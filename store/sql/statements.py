@@ -17,7 +17,7 @@ MESSAGE: tuple[str, ...] = (
     "findings")
 DELIVERY: tuple[str, ...] = (
     "id", "message_seq", "event_id", "destination", "lane", "partition", "priority", "due_at", "state", "since",
-    "reason")
+    "reason", "stands")
 EVENT: tuple[str, ...] = (
     "id", "message_seq", "subject_key", "version_at", "version_tie", "published", "body")
 DECISION: tuple[str, ...] = ("event_id", "id", "kind", "at", "body")
@@ -28,12 +28,11 @@ ATTEMPT: tuple[str, ...] = (
 #: What is read of a message and of a delivery, in this order (`store.sql.rows` turns it into records).
 MESSAGE_READ = (*(s.messages.c[name] for name in MESSAGE), s.messages.c.ack_code, s.messages.c.revision,
                 s.raws.c.body)
-DELIVERY_READ = (*(s.deliveries.c[name] for name in DELIVERY), s.deliveries.c.attempts, s.deliveries.c.code,
+DELIVERY_READ = (*(s.deliveries.c[name] for name in DELIVERY[:-1]), s.deliveries.c.attempts, s.deliveries.c.code,
                  s.deliveries.c.findings)
 MESSAGES = s.messages.join(s.raws, s.raws.c.message_seq == s.messages.c.seq)
 
 _RECEIVED, _PARKED = word(MessageState.RECEIVED), word(MessageState.PARKED)
-_OPEN = words(state for state in DeliveryState if state.open)
 _m, _d, _e = s.messages.c, s.deliveries.c, s.events.c
 
 
@@ -75,7 +74,7 @@ class Statements:
         self.replace_states = insert(s.states, STATE, replace=True)
         self.insert_deliveries = insert(s.deliveries, DELIVERY, key="id")
         self.supersede = change(
-            s.deliveries, ("state", "since"), _d.state == word(DeliveryState.PENDING), key="id")
+            s.deliveries, ("state", "since", "stands"), _d.state == word(DeliveryState.PENDING), key="id")
         self.lift_fences = text(delete(s.fences).where(among(s.fences.c.message_seq, "seqs")))
         self.alias = text(select(s.aliases.c.new).where(s.aliases.c.old == bindparam("old")))
         self.set_aliases = insert(s.aliases, ("old", "new"), replace=True)
@@ -85,8 +84,8 @@ class Statements:
         self.mark_inflight = change(
             s.deliveries, ("state", "since"), _d.state == word(DeliveryState.PENDING), key="id", tell=True)
         self.settle = change(
-            s.deliveries, ("due_at", "state", "since", "reason", "attempts", "code", "findings"),
-            _d.state.in_(_OPEN), key="id", tell=True)
+            s.deliveries, ("due_at", "state", "since", "reason", "attempts", "code", "findings", "stands"),
+            s.OPEN, key="id", tell=True)
         self.insert_attempts = insert(s.attempts, ATTEMPT)
         self.mark_published = text(update(s.events).where(among(_e.id, "ids")).values(
             published=literal_column("1")))
@@ -137,7 +136,7 @@ class Statements:
             select(_e.body).where(_e.subject_key == bindparam("key"))
             .order_by(_e.version_at, _e.version_tie, _e.id))
         self.open_deliveries = text(
-            select(*DELIVERY_READ).where(_d.partition == bindparam("partition"), _d.state.in_(_OPEN))
+            select(*DELIVERY_READ).where(_d.partition == bindparam("partition"), s.OPEN)
             .order_by(_d.message_seq, _d.id))
         self.events = text(select(_e.id, _e.body).where(among(_e.id, "ids")))
         self.unpublished = text(
@@ -160,13 +159,14 @@ class Statements:
             .values(state=word(MessageState.DISCARDED), since=bindparam("at")).returning(_m.seq))
         chosen = among(_d.id, "ids")
         self.requeue_deliveries = text(
-            update(s.deliveries).where(chosen, _d.state == word(DeliveryState.PARKED))
+            update(s.deliveries).where(chosen, s.STUCK)
             .values(due_at=bindparam("due"), state=word(DeliveryState.PENDING), since=bindparam("at"),
-                    reason=word(""), attempts=literal_column("0")).returning(_d.id))
+                    reason=word(""), attempts=literal_column("0"), stands=literal_column("1")).returning(_d.id))
         self.settle_waiting = text(
             update(s.deliveries)
             .where(chosen, _d.state.in_(words([DeliveryState.PARKED, DeliveryState.PENDING])))
-            .values(state=bindparam("new_state"), since=bindparam("at"), reason=bindparam("why"))
+            .values(state=bindparam("new_state"), since=bindparam("at"), reason=bindparam("why"),
+                    stands=literal_column("0"))
             .returning(_d.id))
         whole = select(*MESSAGE_READ).select_from(MESSAGES)
         self.message_by_id = text(whole.where(_m.id == bindparam("id")))
@@ -193,7 +193,7 @@ class Statements:
         self.finished = text(
             select(_m.seq).where(
                 _m.received_at < bindparam("before"), _m.state.in_(words(FINISHED)),
-                ~exists().where(_d.message_seq == _m.seq, _d.state.in_(_OPEN)),
+                ~exists().where(_d.message_seq == _m.seq, s.OPEN),
                 ~exists().where(_e.message_seq == _m.seq, _e.published == s.NO))
             .order_by(_m.received_at).limit(bindparam("limit")))
         st = s.states.c

@@ -74,13 +74,14 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("code", TEXT, server_default="", nullable=False),
         sa.Column("findings", sa.LargeBinary(), nullable=True),
+        sa.Column("stands", sa.SmallInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sqlite_with_rowid=False)
     op.create_index("deliveries_message", "deliveries", ["message_seq"])
-    where = sa.text("state IN ('inflight', 'parked', 'pending')")
+    where = sa.text("stands > 0")
     op.create_index("deliveries_open", "deliveries", ["partition", "message_seq"],
                     sqlite_where=where, postgresql_where=where)
-    where = sa.text("state = 'parked'")
+    where = sa.text("stands = 2")
     op.create_index("deliveries_parked", "deliveries", ["destination", "reason", "message_seq"],
                     sqlite_where=where, postgresql_where=where)
     op.create_table("events",
