@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from tests import services
+
+# Timings are benchmarks, never assertions: a slow machine must not fail a property.
+settings.register_profile("dragoman", deadline=None)
+settings.load_profile("dragoman")
 
 
 @pytest.fixture(scope="session")
