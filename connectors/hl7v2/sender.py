@@ -220,6 +220,8 @@ class MllpSender:
             session.close()
             raise
         finally:
+            if not self.settings.keep_open:
+                session.close()
             session.used_at = loop.time()
             self._free.put_nowait(session)
         if isinstance(answer, bytes):

@@ -97,6 +97,8 @@ class MllpOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                                       )] = 1
     connect_timeout_s: Annotated[float, Meta(gt=0, description="Time for a connection to open.")] = 10.0
     ack_timeout_s: Annotated[float, Meta(gt=0, description="Time for the acknowledgement to come.")] = 30.0
+    keep_open: Annotated[bool, Meta(description="Use a connection for many messages; false: for one, where the "
+                                                "peer closes it after each answer.")] = True
     idle_close_s: Annotated[float, Meta(
         gt=0, description="A connection not used for so long is opened anew, because something between may "
                           "have dropped it.")] = 60.0

@@ -19,7 +19,7 @@ from store.sql.shapes import Postgres, Shapes, Statement
 
 #: The hot statements are prepared and keep their plan; one made while a table was empty must not be a scan for
 #: ever. Nested loops over an index are right for each of them at any size: the others are made unattractive.
-_HOT: Final = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
+HOT: Final = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
 _CONNECT_S: Final = 5
 _READERS: Final = 2
 
@@ -67,7 +67,7 @@ class PostgresDriver:
         for _ in range(_READERS):
             self._idle.put_nowait(None)
 
-    async def _connect(self, options: str = _HOT) -> AsyncConnection[Row]:
+    async def _connect(self, options: str = HOT) -> AsyncConnection[Row]:
         try:
             return await AsyncConnection.connect(
                 self.url, autocommit=True, connect_timeout=_CONNECT_S, options=options,
