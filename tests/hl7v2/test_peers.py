@@ -1,0 +1,180 @@
+"""Programs of other people exchange messages with ours: PyPI's `hl7` and `hl7apy`, npm's `simple-hl7` and Medplum."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import hl7
+import hl7.client
+import hl7.mllp
+import pytest
+from hl7apy.mllp import AbstractHandler, MLLPServer
+
+from canonical.phi import Phi
+from connectors.base import Delivered, Dispatch
+from connectors.hl7v2.er7 import parse
+from connectors.hl7v2.receiver import MllpReceiver
+from connectors.hl7v2.sender import MllpSender
+from connectors.hl7v2.settings import MllpIn, MllpOut
+from tests.conformance.door import Door
+from tests.hl7v2.messages import siu
+
+pytestmark = pytest.mark.peer
+HERE = Path(__file__).parent
+FOLDER = HERE.parents[1] / "var" / "npm" / "mllp"
+PACKAGES = ("simple-hl7@3.3.0", "@medplum/core@4.5.2", "@medplum/hl7@4.5.2")
+NPM_NAMES = ("simple-hl7", "@medplum/hl7")
+
+
+@pytest.fixture(scope="session")
+def npm_folder() -> Path:
+    """A folder with npm's peers, installed once a machine."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip("no npm on this machine: its MLLP peers cannot be installed")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        installed = FOLDER / ".installed"
+        if not installed.exists() or installed.read_text() != " ".join(PACKAGES):
+            (FOLDER / "package.json").write_text('{"private": true}\n')
+            done = subprocess.run([npm, "install", "--no-audit", "--no-fund", "--no-package-lock",
+                                   "--ignore-scripts", "--loglevel=error", *PACKAGES], cwd=FOLDER,
+                                  check=False, timeout=300)
+            if done.returncode:
+                pytest.skip("npm could not install its MLLP peers")
+            installed.write_text(" ".join(PACKAGES))
+    return FOLDER
+
+
+@contextlib.asynccontextmanager
+async def receiving(door: Door) -> AsyncIterator[int]:
+    """The port of a receiver."""
+    receiver = MllpReceiver("in", MllpIn(port=0), door.accept, door.report)
+    await receiver.start()
+    try:
+        yield receiver.port
+    finally:
+        await receiver.stop(1.0)
+
+
+async def deliver(port: int, numbers: range, *, keep_open: bool = True) -> None:
+    """Send these messages with our sender; all must be delivered."""
+    sender = MllpSender("out", MllpOut(port=port, ack_timeout_s=10.0, keep_open=keep_open))
+    await sender.start()
+    for number in numbers:
+        outcome = await sender.send(Dispatch(identity=str(number), body=Phi(siu(f"M{number}")),
+                                             content_type="x-application/hl7-v2+er7"))
+        assert isinstance(outcome, Delivered), outcome
+    await sender.stop(1.0)
+
+
+async def test_python_hl7_sends_to_us() -> None:
+    """``hl7.client.MLLPClient`` over one connection."""
+    door = Door()
+
+    def send(port: int) -> list[str]:
+        with hl7.client.MLLPClient("127.0.0.1", port) as client:
+            return [client.send_message(siu(f"M{number}").decode()).decode() for number in range(3)]
+
+    async with receiving(door) as port:
+        answers = await asyncio.to_thread(send, port)
+    assert [str(hl7.parse(answer[1:-2]).segment("MSA")) for answer in answers] == [f"MSA|AA|M{n}" for n in range(3)]
+    assert door.accepted == [siu(f"M{number}") for number in range(3)]
+
+
+async def test_we_send_to_python_hl7() -> None:
+    """``hl7.mllp.start_hl7_server``"""
+    received: list[str] = []
+    gone = asyncio.Event()
+
+    async def serve(reader: hl7.mllp.HL7StreamReader, writer: hl7.mllp.HL7StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                message = await reader.readmessage()
+                received.append(str(message))
+                writer.writemessage(message.create_ack())
+                await writer.drain()
+        writer.close()
+        gone.set()
+
+    server = await hl7.mllp.start_hl7_server(serve, "127.0.0.1", 0)
+    await deliver(server.sockets[0].getsockname()[1], range(3))
+    server.close()
+    await gone.wait()
+    await asyncio.sleep(0)
+    assert [parse(text.encode()).segments[0].field(10) for text in received] == ["M0", "M1", "M2"]
+
+
+class Accepts(AbstractHandler):  # type: ignore[misc]  # hl7apy has no types
+    """Acknowledges and keeps what came."""
+
+    def reply(self) -> str:
+        self.incoming_message: str
+        control_id = self.incoming_message.split("|")[9]
+        kept.append(control_id)
+        return ("\x0bMSH|^~\\&|A|B|C|D|20260310||ACK^S12^ACK|" + f"R{control_id}|P|2.5.1\r"
+                f"MSA|AA|{control_id}\r\x1c\r")
+
+
+kept: list[str] = []
+
+
+@pytest.fixture
+def hl7apy_port() -> Iterator[int]:
+    """hl7apy's server, which closes the connection after each message."""
+    with MLLPServer("127.0.0.1", 0, {"SIU^S12^SIU_S12": (Accepts,)}) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+async def test_we_send_to_hl7apy_which_closes_after_each_message(hl7apy_port: int) -> None:
+    """``keep_open: no`` is for such peers."""
+    kept.clear()
+    await deliver(hl7apy_port, range(3), keep_open=False)
+    assert kept == ["M0", "M1", "M2"]
+
+
+@pytest.mark.parametrize("name", NPM_NAMES)
+async def test_npm_clients_send_to_us(npm_folder: Path, name: str) -> None:
+    """They understand our acknowledgement."""
+    door = Door()
+    async with receiving(door) as port:
+        process = await asyncio.create_subprocess_exec(
+            "node", str(HERE / "npm_peer.mjs"), "client", name, str(port), cwd=npm_folder,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
+        async with asyncio.timeout(30):
+            output, _ = await process.communicate(siu("N1"))
+    assert "MSA|AA|N1" in json.loads(output)
+    [received] = door.accepted
+    patient = parse(received).first("PID")
+    assert patient is not None
+    assert patient.field(3) == "MRN12345^^^MERCY&1.2.3&ISO^MR~999-11-2222^^^SSA^SS"
+
+
+@pytest.mark.parametrize("name", NPM_NAMES)
+async def test_we_send_to_npm_servers(npm_folder: Path, name: str) -> None:
+    """We understand their acknowledgement; one connection for all."""
+    process = await asyncio.create_subprocess_exec(
+        "node", str(HERE / "npm_peer.mjs"), "server", name, cwd=npm_folder,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        port = json.loads(await process.stdout.readline())
+        await deliver(port, range(3))
+        received = [json.loads(await process.stdout.readline()) for _ in range(3)]
+    process.stdin.close()
+    await process.wait()
+    assert ["|M0|" in received[0], "|M1|" in received[1], "|M2|" in received[2]] == [True] * 3
