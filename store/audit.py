@@ -54,24 +54,44 @@ def append(head: Head, entry: AuditEntry) -> Link:
     return Link(number, body, _hash(head.hash, number, body))
 
 
-def verify(links: Iterable[Link], head: Head) -> tuple[int, int | None]:
-    """Walk the chain in order of number.
+class Verifier:
+    """Walks a chain link by link, however long it is."""
 
-    Returns:
-        How many entries were read, and the number of the first that does not fit, or None. A missing end is
-        reported as the number of the first missing entry.
-    """
-    read, hashed = 0, GENESIS
+    def __init__(self) -> None:
+        self._read, self._hash = 0, GENESIS
+        self._misfit: int | None = None
+
+    def take(self, link: Link) -> bool:
+        """The next link in order of number; False where it does not fit, and the walk is over."""
+        self._read += 1
+        if link.number != self._read or link.hash != _hash(self._hash, self._read, link.body):
+            self._misfit = self._read
+            return False
+        self._hash = link.hash
+        return True
+
+    def end(self, head: Head) -> tuple[int, int | None]:
+        """What came of it.
+
+        Returns:
+            How many entries were read, and the number of the first that does not fit, or None. A missing end is
+            reported as the number of the first missing entry.
+        """
+        if self._misfit is None:
+            if self._read != head.count:
+                self._misfit = min(self._read, head.count) + 1
+            elif self._hash != head.hash:
+                self._misfit = self._read
+        return self._read, self._misfit
+
+
+def verify(links: Iterable[Link], head: Head) -> tuple[int, int | None]:
+    """Walk a whole chain: see `Verifier.end`."""
+    verifier = Verifier()
     for link in links:
-        read += 1
-        if link.number != read or link.hash != _hash(hashed, read, link.body):
-            return read, read
-        hashed = link.hash
-    if read != head.count:
-        return read, min(read, head.count) + 1
-    if hashed != head.hash:
-        return read, read
-    return read, None
+        if not verifier.take(link):
+            break
+    return verifier.end(head)
 
 
 def _hash(previous: bytes, number: int, body: bytes) -> bytes:

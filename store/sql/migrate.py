@@ -9,7 +9,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, create_engine, pool, text
+from sqlalchemy import URL, Connection, create_engine, event, pool, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 _SCRIPTS: Final = Path(__file__).with_name("migrations")
 #: Any constant: processes that start together migrate one after the other.
@@ -23,11 +24,23 @@ def migrate(url: URL) -> None:
         url: as SQLAlchemy takes it, driver included.
     """
     engine = create_engine(url, poolclass=pool.NullPool)
+    if engine.dialect.name == "sqlite":
+        # Python's sqlite3 opens a transaction before INSERT but not before CREATE TABLE: ours holds all of it.
+        event.listen(engine, "connect", _leave_transactions_to_us)
+        event.listen(engine, "begin", _begin)
     try:
         with engine.begin() as connection:
             upgrade(connection)
     finally:
         engine.dispose()
+
+
+def _leave_transactions_to_us(connection: DBAPIConnection, _record: object) -> None:
+    connection.isolation_level = None
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def upgrade(connection: Connection) -> None:
