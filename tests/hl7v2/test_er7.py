@@ -55,7 +55,7 @@ def test_delimiters_are_read_from_the_header(encoding: str, escape: str, subcomp
 
 
 def test_custom_delimiters_reach_every_segment() -> None:
-    """P01: never assume."""
+    """P01: never assume. P07: repetitions, components, subcomponents in their order."""
     message = parse(b"MSH#!@%*#APP#FAC###20260310##ADT!A08#1#P#2.5\rPID#1##A!!!H*1@B\r")
     patient = message.first("PID")
     assert patient is not None
