@@ -153,6 +153,7 @@ class JsonPath:
         self.kind = "composite" if composite else "leaf"
         self.container = composite or wire_type == _ANY
         self.whole = False
+        self.partial = False
         self.cells = None
         self.repeats = any(step.many for step in steps)
         self._steps = tuple(steps)
@@ -177,8 +178,9 @@ class JsonPath:
             return lambda node: _scalar(_inside(node, names))
         return lambda node: next((value for value, _ in self._walk(node, "", 0)), UNSET)
 
-    def _walk(self, node: Any, at: str, depth: int) -> Iterator[tuple[Any, str]]:
-        if depth == len(self._steps):
+    def _walk(self, node: Any, at: str, depth: int, end: int | None = None) -> Iterator[tuple[Any, str]]:
+        """What is at the path, with its place; `end`: only so many steps of it."""
+        if depth == (len(self._steps) if end is None else end):
             if node is not UNSET:
                 yield node, at
             return
@@ -192,14 +194,24 @@ class JsonPath:
                 yield None, place
             return
         if not step.listed and not isinstance(value, list):
-            yield from self._walk(value, place, depth + 1)
+            yield from self._walk(value, place, depth + 1, end)
             return
         for index, element in step.pick(value):
-            yield from self._walk(element, place if index < 0 else f"{place}({index})", depth + 1)
+            yield from self._walk(element, place if index < 0 else f"{place}({index})", depth + 1, end)
 
     def located(self, node: Any, at: str) -> list[tuple[Any, str]]:
         """See ``mapper.format.Path``."""
         return list(self._walk(node, at, 0))
+
+    def tested(self, node: Any, at: str) -> list[str]:
+        """See ``mapper.format.Path``."""
+        found = []
+        for depth, step in enumerate(self._steps):
+            if not step.conditions:
+                continue
+            for element, place in JsonPath._walk(self, node, at, 0, depth + 1):
+                found += [".".join((place, *names)) for names, _ in step.conditions if _inside(element, names) is not UNSET]
+        return found
 
     def inside(self) -> JsonShape:
         """See ``mapper.format.Path``: rows start from every element, so the path now means all of them."""
@@ -255,6 +267,10 @@ class JsonPath:
             while len(values) <= index:
                 values.append(None)
             values[index] = raw
+            return
+        there = parent.get(step.name)
+        if isinstance(raw, dict) and isinstance(there, dict):
+            there.update(raw)
             return
         parent[step.name] = [raw] if self._listed and raw is not None else raw
 

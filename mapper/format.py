@@ -66,6 +66,8 @@ class Path(Protocol):
     whole: bool
     """Reading it reads everything below, too (HL7 TX, FT and times: stray delimiters are text there)."""
 
+    partial: bool
+    """A part of a value: a null there clears that part only (P06)."""
     cells: Cells | None
     """Where the raw (or all of them) lies, if that can be told."""
     first: Callable[[Node], Raw]
@@ -81,6 +83,9 @@ class Path(Protocol):
 
     def located(self, node: Node, at: str) -> list[tuple[Raw, str]]:
         """Like `every`, each with its concrete place; `at` is the place of `node`. Slow: for tracing."""
+
+    def tested(self, node: Node, at: str) -> list[str]:
+        """The places of leaves that conditions inside the path look at. For tracing."""
 
     def inside(self) -> Shape:
         """Where paths under this container or composite are resolved."""

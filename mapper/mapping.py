@@ -500,6 +500,9 @@ class Mapping:
                 read = self._read if recorder is None else self._compile_read(recorder)
                 if tables is not None:
                     tables.append(self)
+                if recorder is not None:
+                    for fetch in self._looked_at():
+                        recorder.look(fetch.path, here)
             nodes = [here]
             if header.each is not None:
                 nodes = list(header.each.path.every(here) if recorder is None
@@ -508,6 +511,12 @@ class Mapping:
                 self._event_of(spec, read, node, here, session, recorder)
         for other in self._also:
             other._run(wire, session, recorder, tables, here, structure)
+
+    def _looked_at(self) -> list[Fetch]:
+        """Every place that header cells read, or write with a constant."""
+        header = self._header
+        return [*([header.trigger] if header.trigger is not None else []), *(fetch for _, fetch in header.versions),
+                *header.occurred, *header.source.values(), *(fetch for fetch, _, _ in header.constants)]
 
     def _event_of(self, spec: EventSpec, read: Reader, node: WireNode, root: WireNode, session: _Session,
                   recorder: Recorder | None) -> None:

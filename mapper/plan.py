@@ -529,6 +529,7 @@ class Planner:
                 path = scope.path(f"{path.text}.1")
             except PathError:
                 break
+            path.partial = False  # the value is all the row knows of the field
         return path
 
     def condition(self, value: Scalar, scopes: tuple[Shape, ...]) -> Condition:

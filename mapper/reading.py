@@ -66,7 +66,7 @@ class ReadCompiler:
                 if recorder is not None:
                     recorder.lineage.append(_rule("time_basis"))
             if timed and values.get("duration") is not None and values.get("start") and values.get("end"):
-                _compare_duration(values, run)
+                _compare_duration(values, run, recorder)
             return struct(**values)
 
         return read
@@ -596,7 +596,7 @@ class ReadCompiler:
         at, field, row = place.word.text, leaf.name, str(leaf.mark)
         translate = self._translate(cell, leaf, at) if cell.vocab is not None else None
         uri = cell.uri
-        partial = place.path.wire_type and "." in at.rpartition("-")[2]
+        partial = place.path.partial
 
         quick = self._quick(cell, leaf) if self._recorder is None else {}
 
@@ -873,8 +873,11 @@ def _constant(name: str, plan: Plan) -> Lineage:
     return Lineage(name, "", str(plan.selected_at or plan.mark), "", "row")
 
 
-def _compare_duration(values: dict[str, Any], run: Run) -> None:
+def _compare_duration(values: dict[str, Any], run: Run, recorder: Recorder | None) -> None:
     minutes = codecs.minutes_between(values["start"], values["end"])
     if minutes is not None and minutes != values["duration"]:
         run.report(CONFLICT, at="", field="duration", row="", detail="duration is not the time from start to end")
         values["duration"] = minutes
+        if recorder is not None:
+            recorder.lineage[:] = [entry for entry in recorder.lineage if entry.field != "duration"]
+            recorder.lineage.append(_rule("duration"))

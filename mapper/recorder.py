@@ -61,6 +61,7 @@ class Recorder:
     def first(self, path: Path, *, whole: bool = False) -> Any:
         """`Path.first` that records."""
         def read(node: Node) -> Raw:
+            self._tested(path, node)
             for raw, at in path.located(node, self.at(node)):
                 self._saw(at, whole=whole or path.whole)
                 return raw
@@ -70,10 +71,21 @@ class Recorder:
     def every(self, path: Path, *, whole: bool = False, settle: bool = False) -> Any:
         """`Path.every` that records."""
         def read(node: Node) -> Iterator[Raw]:
+            self._tested(path, node)
             for raw, at in path.located(node, self.at(node)):
                 self._saw(at, whole=whole or path.whole)
                 yield self.settle(raw) if settle else raw
         return read
+
+    def look(self, path: Path, node: Node) -> None:
+        """Note that what is at a path was read."""
+        for _, at in path.located(node, self.at(node)):
+            self.read.add(at)
+            if path.kind == "composite" or path.whole:
+                self.covered.append(at)
+
+    def _tested(self, path: Path, node: Node) -> None:
+        self.read.update(path.tested(node, self.at(node)))
 
     def _saw(self, at: str, *, whole: bool) -> None:
         self.place = at

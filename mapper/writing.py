@@ -95,11 +95,11 @@ class WriteCompiler:
         if slot.field.many:
             return self._list(slot), None, False
         if isinstance(slot.source, Plan):
-            return self._beside(slot, self._nested(slot.source)), None, False
+            return self._beside(slot, self._nested(slot.source)), self._defaults(slot.source), False
         if slot.source is None:
             return None, None, False
         conditional = any(cell.when is not None for cell in slot.source.cells)
-        return self._leaf(slot.source), self._otherwise(slot.source, slot.name), conditional
+        return self._leaf(slot.source), self._otherwise(slot.source), conditional
 
     def _nested(self, plan: Plan) -> Writer:
         write = self.struct(plan)
@@ -114,6 +114,24 @@ class WriteCompiler:
             self._wrote()
 
         return nested
+
+    def _defaults(self, plan: Plan) -> Writer | None:
+        """What is written of a part that canonical does not have: the defaults of its rows."""
+        writers: list[Writer] = []
+        for slot in plan.slots.values():
+            for source in (slot.source, *(item.source for item in slot.items.values())):
+                writer = (self._otherwise(source, derive=False) if isinstance(source, Leaf)
+                          else self._defaults(source) if isinstance(source, Plan) else None)
+                if writer is not None:
+                    writers.append(writer)
+        if not writers:
+            return None
+
+        def write(value: Any, node: Node, run: Run) -> None:
+            for writer in writers:
+                writer(value, node, run)
+
+        return write
 
     def _beside(self, slot: Slot, writer: Writer) -> Writer:
         whole = self._leaf(slot.beside) if slot.beside is not None else None
@@ -169,6 +187,12 @@ class WriteCompiler:
             if recorder is not None:
                 recorder.stack.pop()
 
+        defaults = {key: default for key, item in slot.items.items() if isinstance(item.source, Plan)
+                    and (default := self._defaults(item.source)) is not None}
+        by_index = {item.index: defaults[key] for key, item in slot.items.items()
+                    if item.index is not None and key in defaults}
+        by_select = {item.select: defaults[key] for key, item in slot.items.items() if item.select and key in defaults}
+
         def write(value: Any, node: Node, run: Run) -> None:
             if value is None:
                 for clear in clears:
@@ -181,13 +205,19 @@ class WriteCompiler:
                 if at is not None and at < len(value):
                     put(writer, at, value[at], node, run)
                     done.add(at)
+                elif index in by_index:
+                    by_index[index](value, node, run)
             for select, takes_all, writer in selected:
+                hit = False
                 for index, item in enumerate(value):
                     if index not in done and all(getattr(item, name) == wanted for name, wanted in select):
                         put(writer, index, item, node, run)
                         done.add(index)
+                        hit = True
                         if not takes_all:
                             break
+                if not hit and select in by_select:
+                    by_select[select](value, node, run)
             if rest_writer is not None:
                 for index, item in enumerate(value):
                     if index not in done:
@@ -227,8 +257,12 @@ class WriteCompiler:
         cells = [cell for cell in leaf.cells if cell.writes]
         if not cells:
             return None
-        attempts = tuple(self._cell(cell, leaf) for cell in reversed(cells))
+        attempts = [self._cell(cell, leaf) for cell in reversed(cells)]
+        if len(cells) > 1:
+            # A condition that is true already decides; otherwise the last cell that can say the value.
+            attempts = [self._cell(cell, leaf, strictly=True) for cell in reversed(cells) if cell.when] + attempts
         recorder = self._recorder
+        composite = leaf.field.kind == STRUCT and all(cell.codec is None for cell in cells)
         unsaid = finding(CANNOT_WRITE, field=leaf.name, row=str(leaf.mark))
         name = leaf.name
         demanded = any(cell.required == "yes" for cell in cells) and not leaf.in_item
@@ -245,7 +279,8 @@ class WriteCompiler:
                             run.done.add(name)
                         if recorder is not None:
                             recorder.fired.add(str(leaf.mark))
-                            recorder.wrote()
+                            if value is None or not composite:
+                                recorder.wrote()
                         return
                 except _Unsaid as cannot:
                     found = cannot.finding
@@ -254,8 +289,8 @@ class WriteCompiler:
 
         return write
 
-    def _cell(self, cell: Cell, leaf: Leaf) -> Try:
-        when = self._when(cell.when)
+    def _cell(self, cell: Cell, leaf: Leaf, *, strictly: bool = False) -> Try:
+        when = self._when(cell.when, strictly=strictly)
         puts = tuple((self._put(place), place.outer, self._encode(cell, place, leaf)) for place in cell.targets)
         clear, can_clear = self._format.clear, self._format.can_clear
         unit = self._unit(cell)
@@ -292,18 +327,19 @@ class WriteCompiler:
 
         return write
 
-    def _otherwise(self, leaf: Leaf, name: str) -> Writer | None:
+    def _otherwise(self, leaf: Leaf, *, derive: bool = True) -> Writer | None:
         """What is written where canonical has nothing: a derived value, else the cell's default."""
-        cell = next((cell for cell in leaf.cells if cell.derive or cell.default_out is not None), None)
+        cell = next((cell for cell in leaf.cells if (derive and cell.derive) or cell.default_out is not None), None)
         if cell is None:
             return None
-        write, derive, text, row = self._leaf(leaf), cell.derive, cell.default_out, str(leaf.mark)
+        write, text, row = self._leaf(leaf), cell.default_out, str(leaf.mark)
+        rule = cell.derive if derive else ""
         puts = tuple((self._put(place), place.outer, self.constant(text, place, row, leaf.field.kind))
                      for place in cell.targets) if text is not None else ()
         when = self._when(cell.when)
 
         def otherwise(parent: Any, node: Node, run: Run) -> None:
-            value = _derived(parent, derive, run) if derive else None
+            value = _derived(parent, rule, run) if rule else None
             if value is not None and write is not None:
                 write(value, node, run)
             elif text is not None and (when is None or when(node, run)):
@@ -445,9 +481,10 @@ class WriteCompiler:
             coding = concept.coding or ()
             source = next((each for each in coding if each.role == "source"), None)
             translated = next((each for each in coding if each.role == "translated"), None)
-            if source is not None and source.code and source.code in vocab.inward and (
-                    translated is None or vocab.inward[source.code].canonical == translated.code):
-                return concept
+            if source is not None and source.code:
+                row = vocab.inward.get(source.code)
+                if row is not None and not row.only and (translated is None or row.canonical == translated.code):
+                    return concept
             ours = translated or next((each for each in coding if each is not source), source)
             row = vocab.outward.get(ours.code) if ours is not None and ours.code else None
             if row is not None:
@@ -463,8 +500,8 @@ class WriteCompiler:
 
     # -- conditions -----------------------------------------------------------------------------------------
 
-    def _when(self, condition: Condition | None) -> Callable[[Node, Run], bool] | None:
-        """On writing ``= A`` is made true where nothing is there yet."""
+    def _when(self, condition: Condition | None, *, strictly: bool = False) -> Callable[[Node, Run], bool] | None:
+        """On writing ``= A`` is made true where nothing is there yet, unless `strictly`."""
         if condition is None:
             return None
         path, outer = condition.place.path, condition.place.outer
@@ -473,16 +510,16 @@ class WriteCompiler:
         read, write = self._format.text(path.wire_type)
 
         def hold(node: Node, run: Run) -> bool:
-            if verb == "present":
-                return True
             place = run.root if outer else node
             raw = first(place)
+            if verb == "present":
+                return bool(raw != absent) or not strictly
             if verb == "absent":
                 return bool(raw == absent)
             if verb in ("!=", "not in"):
                 return raw == absent or read(raw) not in values
             if raw == absent:
-                if verb == "=":
+                if verb == "=" and not strictly:
                     put(place, write(values[0]))
                     return True
                 return False

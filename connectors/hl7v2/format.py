@@ -221,12 +221,18 @@ class _Path:
         self.repeats = repeats
         self.container = kind == "container"
         self.whole = wire_type in _WHOLE
+        self.partial = False
         self.cells: Cells | None = None
         self.first: First = _unused
         self.every: Callable[[Any], Sequence[Any]] = _unused
         self.put: Callable[[Any, Any], None] = _unused
         self.add: Callable[[Any, Any], None] = _unused
         self.child: First = _unused
+
+
+    def tested(self, node: Any, at: str) -> list[str]:  # noqa: ARG002 - HL7 paths have no conditions
+        """See ``mapper.format.Path``."""
+        return []
 
 
 def _unused(*_: Any) -> Any:
@@ -240,6 +246,7 @@ class PartPath(_Path):
         kind = _kind(known, wire_type)
         super().__init__(text, wire_type, kind, repeats=False)
         self._known = known
+        self.partial = True
         index = comp - 1
         composite = kind == "composite"
         whole = self.whole
@@ -296,6 +303,7 @@ class FieldPath(_Path):
         super().__init__(text, wire_type, kind, repeats="*" in (rep, *where.reps))
         self._known, self._where, self._number, self._rep = known, where, number, rep
         self._comp, self._sub = comp, sub
+        self.partial = comp > 0
         self._cut = self._cutter()
         if where.simple:
             self.cells = Cells(where.key, where.row(), number, *self._cell_cut())
