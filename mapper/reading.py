@@ -32,8 +32,8 @@ Decode: TypeAlias = Callable[[Raw, Run], Any]
 _MOST_GUARDS: Final = 12
 #: Values that come back in message after message (codes, places, the people of a clinic): each row remembers
 #: some by their wire text. Never what is a patient's.
-_RECURRING: Final = (CodeableConcept, Place, Reference)
-_REMEMBERED: Final = 512
+RECURRING: Final = (CodeableConcept, Place, Reference)
+REMEMBERED: Final = 512
 
 
 class ReadCompiler:
@@ -660,7 +660,7 @@ class ReadCompiler:
                 recorder.place = place_
             return value if translate is None or value is UNSET else translate(value, run)
 
-        recurring = recorder is None and plan.struct in _RECURRING and isinstance(absent, str)
+        recurring = recorder is None and plan.struct in RECURRING and isinstance(absent, str)
         return _remembering(decode) if recurring else decode
 
     @staticmethod
@@ -817,7 +817,7 @@ def _remembering(decode: Decode) -> Decode:
         said, zoned = len(run.findings), run.zone_used
         value = decode(raw, run)
         if len(run.findings) == said and run.zone_used == zoned:
-            if len(known) >= _REMEMBERED:
+            if len(known) >= REMEMBERED:
                 known.clear()
             known[raw] = value
         return value

@@ -14,6 +14,7 @@ from mapper import codecs, document, model, times
 from mapper.format import Format, Node, Raw
 from mapper.model import INTEGER, STRUCT, TEXT
 from mapper.plan import UNMAPPED, Cell, Condition, Each, Fetch, Item, Leaf, Plan, Planner, Slot
+from mapper.reading import RECURRING, REMEMBERED
 from mapper.recorder import Recorder
 from mapper.run import REQUIRED, Run
 from mapper.times import Refused
@@ -261,6 +262,8 @@ class WriteCompiler:
         if len(cells) > 1:
             # A condition that is true already decides; otherwise the last cell that can say the value.
             attempts = [self._cell(cell, leaf, strictly=True) for cell in reversed(cells) if cell.when] + attempts
+        if len(cells) == 1 and (simple := self._simple(cells[0], leaf)) is not None:
+            return simple
         recorder = self._recorder
         composite = leaf.field.kind == STRUCT and all(cell.codec is None for cell in cells)
         unsaid = finding(CANNOT_WRITE, field=leaf.name, row=str(leaf.mark))
@@ -286,6 +289,31 @@ class WriteCompiler:
                     found = cannot.finding
             if found is not None or len(attempts) > 1:
                 run.findings.append(found or unsaid)
+
+        return write
+
+    def _simple(self, cell: Cell, leaf: Leaf) -> Writer | None:
+        """The usual row, one value at one place without conditions: nothing but the writing."""
+        if (self._recorder is not None or cell.when is not None or cell.unit is not None or cell.required == "yes"
+                or len(cell.targets) != 1 or cell.targets[0].outer):
+            return None
+        place = cell.targets[0]
+        put, encode = self._put(place), self._encode(cell, place, leaf)
+        clear, can_clear = self._format.clear, self._format.can_clear
+        text = cell.codec is not None and cell.codec.name == "text" and cell.vocab is None and not cell.uri
+        verbatim = text and isinstance(self._format.absent, str)
+
+        def write(value: Any, node: Node, run: Run) -> None:
+            if verbatim and value and value.isalnum():
+                put(node, value)
+            elif value is None:
+                if can_clear:
+                    put(node, clear)
+            else:
+                try:
+                    put(node, encode(value, run))
+                except _Unsaid as cannot:
+                    run.findings.append(cannot.finding)
 
         return write
 
@@ -467,7 +495,8 @@ class WriteCompiler:
             write(value, draft, run)
             return close(draft)
 
-        return encode
+        recurring = self._recorder is None and plan.struct in RECURRING and isinstance(self._format.absent, str)
+        return _remembering(encode) if recurring else encode
 
     @staticmethod
     def _concept(cell: Cell, leaf: Leaf, at: str) -> Callable[[CodeableConcept], CodeableConcept]:
@@ -530,6 +559,26 @@ class WriteCompiler:
     def _wrote(self) -> None:
         if self._recorder is not None:
             self._recorder.wrote()
+
+
+def _remembering(encode: Encode) -> Encode:
+    """`encode` with a memory, for values that are written without a remark."""
+    known: dict[Any, Raw] = {}
+
+    def remembered(value: Any, run: Run) -> Raw:
+        if run.omit_offset:
+            return encode(value, run)
+        raw = known.get(value)
+        if raw is None:
+            said = len(run.findings)
+            raw = encode(value, run)
+            if len(run.findings) == said:
+                if len(known) >= REMEMBERED:
+                    known.clear()
+                known[value] = raw
+        return raw
+
+    return remembered
 
 
 def _no_code(vocab: Vocab, leaf: Leaf, at: str) -> Any:
