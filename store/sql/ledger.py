@@ -256,10 +256,10 @@ class SqlLedger:
     async def find(self, query: MessageQuery) -> Sequence[Message]:
         m, d = s.messages.c, s.deliveries.c
         found = select(*MESSAGE_READ).select_from(MESSAGES).order_by(m.seq.desc()).limit(query.limit)
-        for column, wanted in ((m.channel, query.channel), (m.message_type, rows.text_in(query.message_type)),
-                               (m.control_id, rows.text_in(query.control_id)), (m.reason, query.reason)):
+        for column, wanted in ((m.channel, query.channel), (m.message_type, query.message_type),
+                               (m.control_id, query.control_id), (m.reason, query.reason)):
             if wanted:
-                found = found.where(column == wanted)
+                found = found.where(column == rows.text_in(wanted))
         if query.state is not None:
             # Spelled out, so that the few received and parked ones are found by their partial index.
             found = found.where(m.state == word(query.state))
@@ -276,17 +276,18 @@ class SqlLedger:
     async def message(self, id_or_control_id: str) -> Message | None:
         if not id_or_control_id:
             return None
-        found = await self._read(self._is.message_by_id, id_or_control_id)
-        if not found and id_or_control_id.isascii():
-            end = id_or_control_id[:-1] + chr(ord(id_or_control_id[-1]) + 1)
-            starting = await self._read(self._is.messages_between, id_or_control_id, end)
+        key = rows.text_in(id_or_control_id)
+        found = await self._read(self._is.message_by_id, key)
+        if not found and key.isascii():
+            end = key[:-1] + chr(ord(key[-1]) + 1)
+            starting = await self._read(self._is.messages_between, key, end)
             found = starting if len(starting) == 1 else ()
         if not found:
-            found = await self._read(self._is.message_by_control_id, rows.text_in(id_or_control_id))
+            found = await self._read(self._is.message_by_control_id, key)
         return rows.message(found[0]) if found else None
 
     async def raw_bytes(self, message_id: str) -> bytes | None:
-        found = await self._read(self._is.raw_bytes, message_id)
+        found = await self._read(self._is.raw_bytes, rows.text_in(message_id))
         return found[0][0] if found else None
 
     async def deliveries(self, message_seqs: Collection[int]) -> Sequence[Delivery]:
@@ -362,7 +363,7 @@ class SqlLedger:
         answer = await tx.ask(self._is.lock_audit_head)
         await tx.flush()
         link = chain.append(chain.Head(*answer.rows[0]), entry)
-        await tx.many(self._is.append_audit, [(link.number, link.body, link.hash)])
+        await tx.ask(self._is.append_audit, link.number, link.body, link.hash)
         await tx.many(self._is.move_audit_head, [(link.number, link.hash, 1)])
 
     async def requeue_messages(self, message_ids: Sequence[str], audit: AuditEntry) -> int:

@@ -54,7 +54,8 @@ class PostgresDriver:
         self._open: AsyncExitStack | None = None
         self._pipeline: AsyncPipeline | None = None
         self._asked: list[_Rows] = []
-        self._idle: asyncio.LifoQueue[AsyncConnection[Row] | None] = asyncio.LifoQueue()
+        self._idle: list[AsyncConnection[Row]] = []
+        self._turns = asyncio.Semaphore(_READERS)
 
     async def open(self) -> None:
         await self.close()
@@ -64,8 +65,6 @@ class PostgresDriver:
         except BaseException:
             await self.close()
             raise
-        for _ in range(_READERS):
-            self._idle.put_nowait(None)
 
     async def _connect(self, options: str = HOT) -> AsyncConnection[Row]:
         try:
@@ -84,10 +83,8 @@ class PostgresDriver:
                 raise Broken(f"the database has {setting} = off: a commit would not survive power loss")
 
     async def close(self) -> None:
-        connections = [self._write]
-        while not self._idle.empty():
-            connections.append(self._idle.get_nowait())
-        self._write, self._pipeline, self._open, self._asked = None, None, None, []
+        connections = [self._write, *self._idle]
+        self._write, self._pipeline, self._open, self._asked, self._idle = None, None, None, [], []
         for connection in connections:
             if connection is not None:
                 await connection.close()
@@ -159,15 +156,24 @@ class PostgresDriver:
     # -- reads --------------------------------------------------------------------------------------------
 
     async def read(self, statement: Statement, *parameters: Any) -> Sequence[Row]:
-        connection = await self._idle.get()
+        async with self._turns:
+            while self._idle:
+                # It may have died since it was last used; that is no news about the database.
+                with suppress(Broken):
+                    return await self._fetch(self._idle.pop(), statement, parameters)
+            return await self._fetch(await self._connect(), statement, parameters)
+
+    async def _fetch(self, connection: AsyncConnection[Row], statement: Statement,
+                     parameters: Sequence[Any]) -> Sequence[Row]:
         try:
             async with _translated():
-                if connection is None or connection.closed:
-                    connection = await self._connect()
                 cursor = await connection.execute(statement.text, parameters)
-                return await cursor.fetchall()
-        finally:
-            self._idle.put_nowait(connection)
+                found = await cursor.fetchall()
+        except BaseException:
+            await connection.close()
+            raise
+        self._idle.append(connection)
+        return found
 
     async def search(self, text: str, parameters: Sequence[Any]) -> Sequence[Row]:
         # A connection of its own, planned by the statistics: a search is rare and of any shape.

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
-import psycopg
 import pytest
 
 from canonical.event import Event, Source, Version
@@ -15,7 +11,6 @@ from canonical.model import Appointment, AppointmentStatus, Identifier
 from canonical.phi import Phi
 from canonical.receipt import Verdict
 from store.ledger import LeaseLost, Ledger
-from store.opening import open_ledger
 from store.records import (
     Attempt,
     AttemptOutcome,
@@ -31,28 +26,6 @@ from store.records import (
 )
 
 NOW = 1_770_000_000_000_000
-
-
-@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param != "postgres":
-        yield "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
-        return
-    server = request.getfixturevalue("postgres_url")
-    name = f"dragoman_twin_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"create database {name}")
-    yield str(server).rsplit("/", 1)[0] + f"/{name}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)")
-
-
-@pytest.fixture
-async def ledger(url: str) -> AsyncIterator[Ledger]:
-    one = open_ledger(url, partitions=1)
-    await one.start()
-    yield one
-    await one.stop()
 
 
 def message(number: int, lane: str = "patient:A|1", dedup: bytes | None = None) -> NewMessage:
