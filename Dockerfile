@@ -22,7 +22,7 @@ RUN printf '#!/bin/sh\nexec python -m app "$@"\n' >/usr/local/bin/dragoman \
     && chmod 755 /usr/local/bin/dragoman \
     && python -m compileall -q /opt/dragoman \
     && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin dragoman \
-    && install -d -o dragoman -g dragoman -m 700 /var/lib/dragoman
+    && install -d -o dragoman -g dragoman -m 700 /var/lib/dragoman /var/lib/dragoman/out
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/dragoman \
     PYTHONUNBUFFERED=1 \

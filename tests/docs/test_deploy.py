@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.docs.pages import ROOT
+from wiring.assembly import assemble
 
 _DEPLOY = ROOT / "deploy"
 _COMPOSE = sorted(_DEPLOY.glob("compose*.yaml"))
@@ -52,6 +53,13 @@ def test_the_stack_has_no_passwords_of_its_own(tmp_path: Path) -> None:
     wanted = {file for service in _services(_DEPLOY / "compose.yaml").values() for file in service["env_file"]}
     assert {f"secrets/{name}" for name in made[0]} == wanted
     assert made[0]["dragoman.env"] != made[1]["dragoman.env"]
+
+
+def test_the_site_of_the_stack_is_in_order_and_listens_where_compose_publishes() -> None:
+    channel = assemble(_DEPLOY / "config").site.channels["ehr"]
+    assert f"127.0.0.1:{channel.settings.port}:{channel.settings.port}" in _services(
+        _DEPLOY / "compose.yaml")["intake"]["ports"]
+    assert channel.settings.host == "0.0.0.0"
 
 
 def test_secrets_are_never_overwritten(tmp_path: Path) -> None:

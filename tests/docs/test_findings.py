@@ -21,7 +21,7 @@ def _codes() -> set[str]:
         for module in pkgutil.walk_packages(package.__path__, f"{room}."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
-    return {name for name, code in declared().items() if not name.startswith("test.")}
+    return {name for name in declared() if not name.startswith("test.")}
 
 
 def test_every_declared_code_has_a_page() -> None:

@@ -12,7 +12,7 @@ from connectors.hl7v2.header import Header, read_header
 from tests.hl7v2.messages import siu
 
 AT = 1_773_144_900_123_456  # 2026-03-10 12:15:00.123456 UTC
-REASON = finding(declare("test.refused", Severity.ERROR, "test: no values in here", "none"), at="MSH-11",
+REASON = finding(declare("test.turned_away", Severity.ERROR, "test: no values in here", "none"), at="MSH-11",
                  detail="CANARY would be a mistake")
 
 
