@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 from zlib import compress, decompress
@@ -51,7 +50,8 @@ def text_in(text: str) -> str:
     """Text as every database can hold it.
 
     What a broken sender writes into a control id may hold NUL (PostgreSQL refuses it) or bytes of no charset
-    (which we carry as lone surrogates, and no database takes). Such text is stored as JSON behind a mark.
+    (which we carry as lone surrogates, and no database takes). Such text is stored in Python's escapes behind a
+    mark; JSON's would join two lone surrogates that happen to be neighbours.
     """
     if text.isascii():
         if "\x00" not in text and not text.startswith(_MARK):
@@ -63,12 +63,12 @@ def text_in(text: str) -> str:
             pass
         else:
             return text
-    return _MARK + json.dumps(text)
+    return _MARK + text.encode("unicode_escape").decode("ascii")
 
 
 def text_out(text: str) -> str:
     """The text that `text_in` was given."""
-    return str(json.loads(text[1:])) if text.startswith(_MARK) else text
+    return text[1:].encode("ascii").decode("unicode_escape") if text.startswith(_MARK) else text
 
 
 # -- messages -----------------------------------------------------------------------------------------------
