@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 from zlib import compress, decompress
 
@@ -53,15 +54,11 @@ def text_in(text: str) -> str:
     (which we carry as lone surrogates, and no database takes). Such text is stored in Python's escapes behind a
     mark; JSON's would join two lone surrogates that happen to be neighbours.
     """
-    if text.isascii():
-        if "\x00" not in text and not text.startswith(_MARK):
+    if "\x00" not in text and not text.startswith(_MARK):
+        if text.isascii():
             return text
-    elif "\x00" not in text:
-        try:
+        with suppress(UnicodeEncodeError):
             text.encode()
-        except UnicodeEncodeError:
-            pass
-        else:
             return text
     return _MARK + text.encode("unicode_escape").decode("ascii")
 

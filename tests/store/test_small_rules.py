@@ -35,6 +35,7 @@ def test_the_partition_of_a_lane_never_changes_between_releases() -> None:
 
 @example("\ud800\udc00")  # two halves that must not become one character
 @example("\x01already marked")
+@example("\x01märked")
 @given(st.text(st.characters(codec=None), max_size=30))
 def test_whatever_a_sender_writes_into_a_text_field_comes_back(text: str) -> None:
     """Lone surrogates carry bytes of no charset; NUL is refused by PostgreSQL."""
