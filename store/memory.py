@@ -178,11 +178,11 @@ class MemoryLedger:
             self._states[state.subject_key] = state
         for old, new in one.aliases:
             link(self._aliases, old, new)
+        self._plan(one.deliveries, one.at)
         for delivery_id in one.superseded:
             delivery = self._deliveries.get(delivery_id)
             if delivery is not None and delivery.state is _PENDING:
                 self._set(delivery, state=DeliveryState.SUPERSEDED, since=one.at)
-        self._plan(one.deliveries, one.at)
 
     def _plan(self, deliveries: Iterable[NewDelivery], at: int) -> int:
         new = 0

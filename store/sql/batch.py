@@ -154,10 +154,11 @@ class Batch:
             await tx.many(text.insert_decisions, decisions)
         if states := {row[0]: row for one in chosen for row in one.states}:
             await tx.many(text.replace_states, list(states.values()))
-        if superseded := {row[-1]: row for one in chosen for row in one.superseded}:
-            await tx.many(text.supersede, list(superseded.values()))
         if deliveries := [row for one in chosen for row in one.deliveries]:
             await tx.many(text.insert_deliveries, deliveries)
+        # After the deliveries: a newer state may make an older delivery of the same batch pointless.
+        if superseded := {row[-1]: row for one in chosen for row in one.superseded}:
+            await tx.many(text.supersede, list(superseded.values()))
         if lifted := [one.seq for one in chosen if one.lifts]:
             await tx.ask(text.lift_fences, text.shapes.keys(lifted))
         for one in chosen:

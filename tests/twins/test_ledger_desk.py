@@ -149,6 +149,16 @@ async def test_newer_state_supersedes_what_is_pending_but_not_what_is_in_flight(
     assert [d.id for d in await ledger.open_deliveries(0)] == [sent, "m0002.1>erp"]
 
 
+async def test_newer_state_supersedes_an_older_delivery_that_is_born_in_the_same_commit(ledger: Ledger) -> None:
+    """Several messages about one appointment are often processed at once; only the last needs to go out."""
+    mine = await lease(ledger)
+    first, second = [await accepted(ledger, number) for number in (1, 2)]
+    older = f"{first.id}.1>erp"
+    await ledger.commit(mine, [processed(first, "erp"), processed(second, "erp", superseded=(older,))])
+    assert (await state_of(ledger, older)).state is DeliveryState.SUPERSEDED
+    assert [d.id for d in await ledger.open_deliveries(0)] == [f"{second.id}.1>erp"]
+
+
 async def test_the_same_plan_twice_is_one_delivery(ledger: Ledger) -> None:
     """D06."""
     (one,) = await delivered(ledger, 1, "fhir")
