@@ -265,9 +265,10 @@ def moment_of(iso: str) -> datetime | None:
 
 def sortable(moment: datetime) -> str:
     """UTC text ``YYYYMMDDHHMMSS.ffffff``: what versions are compared by."""
-    moment = moment.astimezone(UTC)
-    return (f"{moment.year:04}{moment.month:02}{moment.day:02}{moment.hour:02}{moment.minute:02}{moment.second:02}"
-            f".{moment.microsecond:06}")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").translate(_NO_MARKS)[:21]
+
+
+_NO_MARKS: Final = str.maketrans("", "", "-:T")
 
 
 def iso_of_micros(micros: int) -> str:

@@ -342,34 +342,57 @@ class FieldPath(_Path):
         return _leaf, "~^&"
 
     def _first(self) -> First:
-        where, number, cut = self._where, self._number, self._cut
-        rep = int(self._rep) if self._rep.isdecimal() else 1
-        if not where.simple:
-            every = self._every
-            return lambda view: next(iter(every(view)), "")
-        key, way, name = where.key, where.way, where.name
+        where = self._where
+        cells = self.cells
+        if cells is None or cells.row is None:
+            return self._first_of_many
+        key, way, name, number, cut = where.key, where.way, where.name, self._number, cells.cut
 
+        # Three times nearly the same: this is the innermost step of reading, and a call costs as much as the rest.
         def first(view: View) -> str:
             segment = view.found.get(key)
             if segment is None:
                 segment = view.locate(key, way, name)
-            raw = segment.field(number)
-            if not raw:
-                return ""
-            return cut(raw) if rep == 1 and "~" not in raw else cut(_rep(raw, rep))
-
-        comp = self._comp
-        if comp or rep != 1 or self.kind == "composite" or self.whole:
-            return first
+            fields = segment._fields or segment._split()
+            return fields[number] if number < len(fields) else ""
 
         def first_leaf(view: View) -> str:
             segment = view.found.get(key)
             if segment is None:
                 segment = view.locate(key, way, name)
-            raw = segment.field(number)
+            fields = segment._fields or segment._split()
+            if number >= len(fields):
+                return ""
+            raw = fields[number]
             return _leaf(raw) if "^" in raw or "~" in raw or "&" in raw else raw
 
-        return first_leaf
+        if cut is None:
+            return first
+        if cut is _leaf:
+            return first_leaf
+        mark = cells.cut_on
+
+        def first_cut(view: View) -> str:
+            segment = view.found.get(key)
+            if segment is None:
+                segment = view.locate(key, way, name)
+            fields = segment._fields or segment._split()
+            if number >= len(fields):
+                return ""
+            raw = fields[number]
+            return cut(raw) if raw and mark in raw else raw
+
+        return first_cut
+
+    def _first_of_many(self, view: View) -> str:
+        number, cut = self._number, self._cut
+        for segment in self._where.segments(view):
+            raw = segment.field(number)
+            if raw:
+                for _, each in self._reps(raw):
+                    if found := cut(each):
+                        return found
+        return ""
 
     def _reps(self, raw: str) -> list[tuple[int, str]]:
         if not raw:
@@ -521,7 +544,7 @@ class _Where:
             segment = view.found.get(key)
             if segment is None:
                 segment = view.locate(key, way, name)
-            return segment._split()
+            return segment._fields or segment._split()
 
         return fields
 
