@@ -11,8 +11,9 @@ are spelled twice:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 from sqlalchemy import ColumnElement, Dialect, Table, Text, any_, bindparam, column, func, select, update
@@ -22,6 +23,8 @@ from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
+
+_ARRAY: Final = re.compile(r"%s(::\w+\[\])")
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -152,6 +155,11 @@ class Postgres(_Compiling):
 
     def __init__(self) -> None:
         super().__init__(PGDialect_psycopg(paramstyle="format"))  # type: ignore[no-untyped-call]  # theirs
+
+    def compile(self, statement: ClauseElement, key: int = 0) -> Statement:
+        compiled = super().compile(statement, key)
+        # Arrays travel in binary (%b): in text every element would be searched for characters to quote.
+        return msgspec.structs.replace(compiled, text=_ARRAY.sub(r"%b\1", compiled.text))
 
     def among(self, of: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         return of == any_(bindparam(name, type_=postgresql.ARRAY(_plain(of.type))))
