@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from canonical.findings import Finding
 from console.views.journey import Explainer
+from console.views.partners import Fed
 from console.views.sent import Sent
+from console.views.tables import Workbench
+from router.engine import Role
 from router.replay import Planner, Replayer
-from store.ledger import Desk
+from store.ledger import Desk, Ledger
 
 
 class Workshop(msgspec.Struct, frozen=True):
@@ -23,21 +28,36 @@ class Workshop(msgspec.Struct, frozen=True):
 
 
 class House(Protocol):
-    """The wired program, as the console sees it."""
+    """The wired program, as the console sees it. Every method may raise `Rejection`: located faults of the
+    configuration, or a database that is away."""
 
-    def desk(self, config: Path) -> AbstractAsyncContextManager[Desk]:
-        """The ledger of a site, for looking and deciding; works while the engine runs.
+    def run(self, config: Path, role: Role) -> None:
+        """Run a site until a signal comes."""
 
-        Raises:
-            Rejection: the configuration is faulty.
-            LedgerUnavailable: the database is away.
-        """
+    def check(self, config: Path) -> tuple[Sequence[Finding], int, int]:
+        """Everything that is wrong with a site and its tables; how many tables and sites there are."""
+
+    def workbench(self, config: Path) -> Workbench:
+        """The tables of a site. Nothing is compiled yet."""
+
+    def desk(self, config: Path) -> AbstractAsyncContextManager[Ledger]:
+        """The ledger of a site, for looking and deciding; works while the engine runs."""
 
     def workshop(self, config: Path) -> AbstractAsyncContextManager[Workshop]:
-        """The same ledger, and the tables and rules of today. Raises as `desk`."""
+        """The same ledger, and the tables and rules of today."""
 
     def explainer(self, config: Path) -> Explainer:
         """Recomputes lineage with the site's mappings."""
 
     async def send(self, path: Path, host: str, port: int, timeout_s: float) -> Sent:
         """Send a file over MLLP. Raises UserError where there is no file, no message, or no peer."""
+
+    async def feed(self, host: str, port: int, *, style: str, count: int, rate: float, connections: int,
+                   seed: int, spoil_every: int) -> Fed:
+        """Send what an EHR sends. Raises UserError for an unknown style."""
+
+    async def simulate(self, name: str, port: int, faults: Sequence[str], ready: Callable[[int], None]) -> None:
+        """Be a partner until cancelled. Raises OSError and ValueError (a fault rule)."""
+
+    async def demo(self, messages: int) -> bool:
+        """Play the demo on standard output. True where everything arrived, in order, once."""

@@ -16,6 +16,7 @@ from connectors.hl7v2.format import Hl7Format
 from connectors.json_codec import JsonCodec
 from connectors.json_format import JsonFormat
 from connectors.registry import CONNECTORS
+from mapper import document
 from mapper.format import Format
 from mapper.library import Library, read_folder, revision_of
 from router import site as site_config
@@ -71,6 +72,34 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
                 for name, destination in self.site.destinations.items()}
 
 
+class Outline(msgspec.Struct, frozen=True):
+    """What can be said of a site without its tables: enough to open its ledger."""
+
+    mappings: Path
+    partitions: int
+
+
+def outline(folder: Path) -> Outline:
+    """Read the little that commands need to look into a ledger. Raises Rejection."""
+    tree = document.parse(_source(folder), str(folder / SITE_FILE))
+    top = document.mapping(tree, document.Mark(str(folder / SITE_FILE), 1, 1), "a site")
+    defaults = {field.name: field.default for field in msgspec.structs.fields(Site)}
+
+    def text(key: str) -> str:
+        node = top.get(key)
+        return document.scalar(node, key).text if node is not None else str(defaults[key])
+
+    partitions = text("partitions")
+    return Outline(folder / text("mappings"), int(partitions) if partitions.isdigit() else 1)
+
+
+def _source(folder: Path) -> bytes:
+    try:
+        return (folder / SITE_FILE).read_bytes()
+    except OSError:
+        raise Rejection(finding(NO_SITE, row=str(folder), detail=f"no {SITE_FILE} in this folder")) from None
+
+
 def tables(folder: Path) -> Library:
     """The library of a mappings folder. Raises Rejection where there is none."""
     try:
@@ -79,38 +108,30 @@ def tables(folder: Path) -> Library:
         raise Rejection(finding(NO_MAPPINGS, row=str(folder))) from None
 
 
-def assemble(folder: Path) -> Assembly:
+def assemble(folder: Path, *, compiled: bool = True) -> Assembly:
     """Read and check a site.
+
+    Args:
+        folder: with ``site.yaml``.
+        compiled: compile every table the site names, so that a faulty one stops the start and not the first
+            message. Without, tables are compiled when first needed.
 
     Raises:
         Rejection: everything that is wrong with it, each located.
     """
-    file = folder / SITE_FILE
-    try:
-        source = file.read_bytes()
-    except OSError:
-        raise Rejection(finding(NO_SITE, row=str(file))) from None
-    library = tables(folder / mappings_of(source, str(file)))
-    loaded = site_config.load(source, str(file), connectors=CONNECTORS, mappings=library.names,
+    source = _source(folder)
+    library = tables(outline(folder).mappings)
+    loaded = site_config.load(source, str(folder / SITE_FILE), connectors=CONNECTORS, mappings=library.names,
                               scorers=scorers())
-    if problems := [*library.problems, *_used(loaded.site, library)]:
+    if problems := [*library.problems, *(_used(loaded.site, library) if compiled else ())]:
         raise Rejection(*problems)
     files = {**library.files, SITE_FILE: source}
     return Assembly(folder=folder, loaded=loaded, library=library, files=files, revision=revision_of(files),
                     translator=SiteTranslator(loaded.site, library, codecs()))
 
 
-def mappings_of(source: bytes, file: str) -> str:
-    """The folder of the tables that a site names, before the site can be checked against them."""
-    from mapper import document
-
-    tree = document.parse(source, file)
-    node = tree.get("mappings") if isinstance(tree, document.Mapping) else None
-    return node.text if isinstance(node, document.Scalar) else "../mappings"
-
-
 def _used(site: Site, library: Library) -> list[Finding]:
-    """Compile every table the site names: a faulty one stops the start, not the first message."""
+    """What is wrong with any table the site names."""
     problems: list[Finding] = []
     ends: list[Channel | Destination] = [*site.channels.values(), *site.destinations.values()]
     for end in ends:
@@ -120,5 +141,3 @@ def _used(site: Site, library: Library) -> list[Finding]:
             except Rejection as rejection:
                 problems.extend(rejection.findings)
     return list(dict.fromkeys(problems))
-
-

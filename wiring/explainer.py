@@ -1,48 +1,60 @@
-"""Lineage on demand: the mapping of a channel traced again, with the tables of today."""
+"""Lineage on demand: the mapping of a channel traced again, with the tables that read the message."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from canonical.findings import Rejection
-from connectors.base import Codec
-from console.views.journey import Lineage, LineageRow
+from console.views.journey import Lineage
+from console.views.tables import lineage_rows
 from mapper.library import Library
-from mapper.mapping import ReadContext
-from mapper.recorder import Lineage as Leaf
+from mapper.mapping import ReadContext, Trace
 from router.site import Site, table_for
 from store.records import Message
+from wiring.assembly import formats
 from wiring.translator import Codecs, overlay
-
-MASK = "‹phi›"
 
 
 class SiteExplainer:
-    """Recomputes what the ledger does not keep (house: raw and revision are sufficient)."""
+    """Recomputes what the ledger does not keep (house: raw and revision are sufficient).
+
+    Args:
+        site: of today: it says which table a channel uses.
+        library: the tables of today, for messages whose own are not kept.
+        codecs: by format family.
+    """
 
     def __init__(self, site: Site, library: Library, codecs: Codecs) -> None:
         self._site = site
         self._library = library
         self._codecs = codecs
 
-    def lineage(self, message: Message, raw: bytes, revision: str, *, reveal: bool) -> Lineage:
+    def lineage(self, message: Message, raw: bytes, files: Mapping[str, bytes] | None, *,
+                reveal: bool) -> Lineage:
         """Where each leaf of the message's events came from. Never raises for what is in the message."""
+        library, note = self._library, ""
+        if message.revision and message.revision != library.revision:
+            note = "traced with the tables of today: those that read it are not kept"
+            if files is not None:
+                library = Library(files, formats())
+                note = "traced with the tables that read it; those of today are different"
+        try:
+            trace = self._trace(library, message, raw)
+        except Rejection as rejection:
+            return Lineage(note=f"no lineage: {', '.join(found.code for found in rejection.findings)}")
+        if trace is None:
+            return Lineage(note="no lineage: the configuration names no table for this kind of message")
+        rows = [row for event, leaves in zip(trace.reading.events, trace.lineage, strict=False)
+                for row in lineage_rows(leaves, event, mask=not reveal)]
+        return Lineage(rows=rows, unread=list(trace.undeclared), note=note)
+
+    def _trace(self, library: Library, message: Message, raw: bytes) -> Trace | None:
         channel = self._site.channels.get(message.channel)
         name = table_for(channel.mapping, message.message_type) if channel is not None else ""
         if channel is None or not name:
-            return Lineage(note="the configuration names no table for this kind of message")
-        try:
-            mapping = self._library.mapping(name, overlay(self._library, channel.site))
-            codec: Codec[object] = self._codecs[mapping.format.family]
-            wire = codec.decode(raw, message.charset or channel.charset)
-            trace = mapping.trace(wire, ReadContext(message_id=message.id, channel=message.channel,
-                                                    received_at=message.received_at))
-        except Rejection as rejection:
-            return Lineage(note="; ".join(found.code for found in rejection.findings))
-        note = "" if revision in {"", self._library.revision} else "the tables have changed since it was processed"
-        return Lineage(rows=[_row(leaf, reveal) for leaves in trace.lineage for leaf in leaves],
-                       unread=list(trace.undeclared), note=note)
-
-
-def _row(leaf: Leaf, reveal: bool) -> LineageRow:
-    how = f"{leaf.how}, {leaf.code_row}" if leaf.code_row else leaf.how
-    return LineageRow(field=leaf.field, value=str(getattr(leaf, "value", "")) if reveal else MASK,
-                      source=leaf.source, row=leaf.row, how=how)
+            return None
+        mapping = library.mapping(name, overlay(library, channel.site))
+        wire: Any = self._codecs[mapping.format.family].decode(raw, message.charset or channel.charset)
+        return mapping.trace(wire, ReadContext(message_id=message.id, channel=message.channel,
+                                               received_at=message.received_at))

@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -20,7 +21,7 @@ from router.broker_local import LocalBroker
 from router.engine import Engine, Role
 from store.ledger import Ledger
 from wiring import database
-from wiring.assembly import Assembly, scorers
+from wiring.assembly import Assembly, assemble, scorers
 from wiring.codes import BROKER, DISTRIBUTED, METRICS_PORT
 from wiring.metrics import HOST, MetricsServer
 
@@ -73,6 +74,8 @@ async def running(assembly: Assembly, role: Role, environment: Mapping[str, str]
         ledger: Ledger = await database.start(url, partitions=assembly.site.partitions,
                                               outbox=BROKER_VARIABLE in environment)
         stack.push_async_callback(ledger.stop)
+        # Messages are marked with the tables that read them, decisions with tables and rules together.
+        await ledger.keep_revision(assembly.library.revision, assembly.library.files)
         await ledger.keep_revision(assembly.revision, assembly.files)
         senders = assembly.senders() if role.works else {}
         engine = Engine(assembly.site, assembly.revision, ledger, broker, assembly.translator, senders,
@@ -110,3 +113,21 @@ async def serve(assembly: Assembly, role: Role, environment: Mapping[str, str] =
         await stopping.wait()
         log.info("stopping", site=assembly.site.site, role=role.value)
     log.info("stopped", site=assembly.site.site, role=role.value)
+
+
+def run(folder: Path, role: Role, environment: Mapping[str, str] = os.environ) -> None:
+    """A whole process: check everything, then serve on the fastest loop there is.
+
+    Raises:
+        Rejection: something is wrong; nothing was started.
+    """
+    check_role(role, environment)
+    assembly = assemble(folder)
+    for found in assembly.loaded.findings:
+        structlog.get_logger().warning("configuration", code=found.code, row=found.row, hint=found.hint)
+    try:
+        import uvloop
+    except ImportError:  # not on this platform
+        asyncio.run(serve(assembly, role, environment))
+    else:
+        uvloop.run(serve(assembly, role, environment))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from console.screens import journey as journey_screen
 from console.screens import messages as messages_screen
 from console.screens import parked as parked_screen
 from console.views.journey import Journey, journey
-from console.views.messages import HELD, MessageList, message_list
+from console.views.messages import HELD, MessageList, message_list, parked_there
 from console.views.parked import ParkedView, parked_view
 from store.ledger import Desk
 from store.records import Message, MessageQuery, MessageState
@@ -62,6 +63,8 @@ def register(app: typer.Typer, house: House) -> None:
         control_id: Annotated[str, typer.Option(help="MSH-10.")] = "",
         code: Annotated[str, typer.Option(help="Only those with this reason (a finding code).")] = "",
         destination: Annotated[str, typer.Option(help="Only those with a delivery there.")] = "",
+        parked_at: Annotated[str, typer.Option(metavar="DESTINATION", help="Only those with a parked delivery "
+                                               "there; --code is then the reason of the delivery.")] = "",
         since: Annotated[str, typer.Option(help="15m, 2h, 3d or an ISO 8601 time.")] = "",
         until: Annotated[str, typer.Option(help="Likewise.")] = "",
         before: Annotated[int, typer.Option(help="Older than this sequence number (next page).")] = 0,
@@ -77,6 +80,8 @@ def register(app: typer.Typer, house: House) -> None:
 
         async def ask() -> MessageList:
             async with house.desk(config) as desk:
+                if parked_at:
+                    return await parked_there(desk, parked_at, code, limit)
                 return await message_list(desk, query, held_only=held_only)
 
         Output(as_json).show(wait(ask()), messages_screen.message_list)
@@ -87,6 +92,8 @@ def register(app: typer.Typer, house: House) -> None:
         config: Config = DEFAULT_CONFIG,
         reveal: Annotated[bool, typer.Option("--reveal", help="Show patient data. Audited.")] = False,
         reason: Annotated[str, typer.Option(help="Why you need to see it (with --reveal).")] = "",
+        lineage: Annotated[bool, typer.Option("--lineage", help="Lineage of every leaf, with the table rows "
+                                              "(always so with --reveal).")] = False,
         as_json: AsJson = False,
     ) -> None:
         """Show the whole path of one message: received, mapped, decided, delivered, and what happens next."""
@@ -99,7 +106,7 @@ def register(app: typer.Typer, house: House) -> None:
                     await desk.audit(person.entry("message.viewed", found.id, why))
                 return await journey(desk, found, house.explainer(config), person.now(), reveal=reveal)
 
-        Output(as_json).show(wait(ask()), journey_screen.journey)
+        Output(as_json).show(wait(ask()), partial(journey_screen.journey, full=lineage or reveal))
 
     @app.command()
     def parked(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
 from console.screens.style import many, short, table, word
 from console.views.findings import FindingView
-from console.views.journey import DecisionView, DeliveryView, EventView, Journey, Lineage
+from console.views.journey import DecisionView, DeliveryView, EventView, Journey, Lineage, LineageRow
 
 
 def _line(*parts: str | Text) -> Text:
@@ -33,13 +32,25 @@ def _next(branch: Tree, sentence: str, command: str) -> None:
 
 
 def _decision(branch: Tree, decision: DecisionView) -> None:
-    said = ", ".join(f"{key} {value if isinstance(value, str) else msgspec.json.encode(value).decode()}"
-                     for key, value in decision.body.items())
-    branch.add(_line(Text(f"decided by {decision.kind}:", style="bold"), said))
+    body = dict(decision.body)
+    revision = str(body.pop("revision", ""))[:12]
+    said = "; ".join(f"{key} {_said(value)}" for key, value in body.items() if value not in ([], "", None))
+    branch.add(_line(Text(f"decided by {decision.kind}:", style="bold"), said,
+                     Text(f"(configuration {revision})" if revision else "", style="dim")))
+
+
+def _said(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_said, value))
+    if isinstance(value, dict):
+        return " ".join(f"{key}={_said(item)}" for key, item in value.items())
+    return str(value)
 
 
 def _delivery(branch: Tree, delivery: DeliveryView) -> None:
-    tried = f"after {many(delivery.attempts, 'attempt')}" if delivery.attempts else ""
+    # Attempts that cost no budget (429, the peer is away) are not in the count, but they happened.
+    count = max(delivery.attempts, len(delivery.tries))
+    tried = f"after {many(count, 'attempt')}" if count else ""
     node = branch.add(_line("→", Text(delivery.destination, style="bold"), word(delivery.state), delivery.code,
                             tried, f"since {short(delivery.since)}" if delivery.since else "", delivery.reason))
     for attempt in delivery.tries:
@@ -72,19 +83,45 @@ def lineage(view: Lineage) -> RenderableType:
     """Where every canonical leaf came from, and what nobody read."""
     parts: list[RenderableType] = []
     if view.rows:
-        grid = table("field", "value", "from", "how", "table row", title="lineage")
+        grid = table("field", "value", "from", "by", title="lineage")
         for line in view.rows:
-            grid.add_row(line.field, line.value, line.source, line.how, line.row)
+            source = line.source if line.how in {"value", ""} else f"{line.source} ({line.how})".strip()
+            grid.add_row(line.field, line.value, source,
+                         f"{line.row} and {line.code_row}" if line.code_row else line.row)
         parts.append(grid)
+    return Group(*parts, *_remarks(view))
+
+
+def lineage_in_short(view: Lineage) -> RenderableType:
+    """The same, a line a field of the entity: which fields of the message it was made of."""
+    grid = table("field", "leaves", "from", title="lineage")
+    fields: dict[str, list[LineageRow]] = {}
+    for line in view.rows:
+        fields.setdefault(line.field.partition(".")[0].partition("(")[0], []).append(line)
+    for name, lines in fields.items():
+        sources = dict.fromkeys(_field_of(line.source) or line.how for line in lines)
+        grid.add_row(name, str(len(lines)), ", ".join(sources))
+    more: list[RenderableType] = [grid, Text("every leaf with its table row: --lineage", style="dim")] if fields else []
+    return Group(*more, *_remarks(view))
+
+
+def _field_of(source: str) -> str:
+    """``RESOURCES/SERVICE(2)/AIS-3.1`` is in ``AIS-3``."""
+    segment, dash, field = source.rpartition("/")[2].partition("-")
+    return f"{segment}-{field.partition('.')[0]}" if dash else segment
+
+
+def _remarks(view: Lineage) -> list[RenderableType]:
+    parts: list[RenderableType] = []
     if view.unread:
         parts.append(_line(Text("unread input:", style="bold"), ", ".join(view.unread)))
     if view.note:
         parts.append(Text(view.note, style="dim"))
-    return Group(*parts)
+    return parts
 
 
-def journey(view: Journey) -> RenderableType:
-    """One message on one screen."""
+def journey(view: Journey, *, full: bool = False) -> RenderableType:
+    """One message on one screen. `full`: the lineage leaf by leaf."""
     line = view.message
     root = Tree(_line(Text(line.id, style="bold"), Text(line.type, style="bold"), word(line.state),
                       line.reason))
@@ -103,7 +140,7 @@ def journey(view: Journey) -> RenderableType:
     _next(root, view.next, view.command)
     parts: list[RenderableType] = [root]
     if view.lineage:
-        parts += [Text(), lineage(view.lineage)]
+        parts += [Text(), lineage(view.lineage) if full else lineage_in_short(view.lineage)]
     if view.raw:
         parts += [Text(), Text("as received", style="bold"), Text(view.raw)]
     return Group(*parts)

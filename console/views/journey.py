@@ -6,7 +6,7 @@ the audit row that says who asked and why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -16,7 +16,7 @@ from canonical.phi import MASK
 from console.clock import clock, distance, iso
 from console.views.findings import FindingView, finding_view, finding_views
 from console.views.messages import MessageRow, parked_messages, row
-from store.ledger import Desk
+from store.ledger import Desk, Ledger
 from store.records import Attempt, Decision, Delivery, DeliveryState, Message, MessageState
 
 
@@ -29,8 +29,10 @@ class LineageRow(msgspec.Struct, kw_only=True):
     """Path in the input."""
     row: str = ""
     """``file:line`` of the mapping row."""
+    code_row: str = ""
+    """``file:line`` of the code table's row that translated it."""
     how: str = ""
-    """mapped, defaulted, rule, code table row …"""
+    """``value``, ``default``, ``rule``, ``row``: see `mapper.recorder.Lineage`."""
 
 
 class Lineage(msgspec.Struct, kw_only=True):
@@ -46,8 +48,16 @@ class Lineage(msgspec.Struct, kw_only=True):
 class Explainer(Protocol):
     """Recomputes what the ledger does not keep: the lineage of a message's events."""
 
-    def lineage(self, message: Message, raw: bytes, revision: str, *, reveal: bool) -> Lineage:
-        """Trace the mapping of a channel again. Never raises for what is in the message."""
+    def lineage(self, message: Message, raw: bytes, files: Mapping[str, bytes] | None, *,
+                reveal: bool) -> Lineage:
+        """Trace the mapping of a channel again. Never raises for what is in the message.
+
+        Args:
+            message: as stored.
+            raw: its bytes.
+            files: the tables of its revision; None where they are not kept.
+            reveal: with values.
+        """
 
 
 class AttemptView(msgspec.Struct, kw_only=True):
@@ -208,7 +218,7 @@ async def _touched(desk: Desk, message_id: str, limit: int = 20) -> list[str]:
     return lines[-limit:]
 
 
-async def journey(desk: Desk, message: Message, explainer: Explainer, now: int, *,
+async def journey(desk: Ledger, message: Message, explainer: Explainer, now: int, *,
                   reveal: bool = False) -> Journey:
     """Everything the ledger knows of a message, and the lineage it need not keep."""
     raw = await desk.raw_bytes(message.id) or b""
@@ -222,6 +232,7 @@ async def journey(desk: Desk, message: Message, explainer: Explainer, now: int, 
         tries = [attempt for attempt in attempts if attempt.delivery_id == delivery.id]
         views.setdefault(delivery.event_id, []).append(await _delivery(desk, delivery, tries, now, reveal))
         counts[delivery.state.value] = counts.get(delivery.state.value, 0) + 1
+    files = await desk.revision(message.revision) if message.revision else None
     line = row(message, await parked_messages(desk), counts)
     sentence, command = message_next(line)
     return Journey(
@@ -229,6 +240,6 @@ async def journey(desk: Desk, message: Message, explainer: Explainer, now: int, 
         replay_of=message.replay_of, next=sentence, command=command, findings=finding_views(message.findings),
         events=[_event(event, [item for item in decisions if item.event_id == event.id],
                        views.get(event.id, []), reveal) for event in events],
-        lineage=explainer.lineage(message, raw, message.revision, reveal=reveal),
+        lineage=explainer.lineage(message, raw, files, reveal=reveal),
         raw=raw.decode(message.charset or "utf-8", "replace").replace("\r", "\n") if reveal else "",
         touched_by=await _touched(desk, message.id))

@@ -8,7 +8,7 @@ import msgspec
 
 from console.clock import iso
 from store.ledger import Desk
-from store.records import Message, MessageQuery, MessageState
+from store.records import DeliveryState, Message, MessageQuery, MessageState
 
 
 class MessageRow(msgspec.Struct, kw_only=True):
@@ -77,12 +77,24 @@ async def parked_messages(desk: Desk) -> Sequence[Message]:
 async def message_list(desk: Desk, query: MessageQuery, *, held_only: bool = False) -> MessageList:
     """The newest messages that fit."""
     found = await desk.find(query)
+    rows = await _rows(desk, found)
+    if held_only:
+        rows = [line for line in rows if line.held_behind]
+    return MessageList(messages=rows, more=found[-1].seq if len(found) == query.limit else 0)
+
+
+async def parked_there(desk: Desk, destination: str, reason: str, limit: int) -> MessageList:
+    """Messages with a parked delivery at a destination, newest first."""
+    parked = await desk.find_deliveries(destination=destination, state=DeliveryState.PARKED, reason=reason)
+    ids = dict.fromkeys(delivery.id.partition(".")[0] for delivery in reversed(parked))
+    found = [await desk.message(message_id) for message_id in list(ids)[:limit]]
+    return MessageList(messages=await _rows(desk, [message for message in found if message is not None]))
+
+
+async def _rows(desk: Desk, found: Sequence[Message]) -> list[MessageRow]:
     parked = await parked_messages(desk)
     counts: dict[int, dict[str, int]] = {}
     for delivery in await desk.deliveries([message.seq for message in found]):
         states = counts.setdefault(delivery.message_seq, {})
         states[delivery.state.value] = states.get(delivery.state.value, 0) + 1
-    rows = [row(message, parked, counts.get(message.seq, {})) for message in found]
-    if held_only:
-        rows = [line for line in rows if line.held_behind]
-    return MessageList(messages=rows, more=found[-1].seq if len(found) == query.limit else 0)
+    return [row(message, parked, counts.get(message.seq, {})) for message in found]

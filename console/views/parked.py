@@ -43,11 +43,12 @@ async def parked_view(desk: Desk, held: int) -> ParkedView:
         code = codes.get(reason)
         of_messages = what.startswith("message")
         scope = f"--channel {where}" if of_messages else f"--destination {where}"
+        members = scope if of_messages else f"--parked-at {where}"
         clusters.append(Cluster(
             what="message" if of_messages else "delivery", where=where, reason=reason, count=count,
             oldest=iso(oldest), newest=iso(newest),
             summary=code.summary if code else "", hint=code.hint if code else "",
             page=f"docs/findings/{reason}.md",
-            look=f"dragoman messages {scope} --code {reason}",
+            look=f"dragoman messages {members} --code {reason}",
             fix=f"dragoman replay {scope} --code {reason}"))
     return ParkedView(clusters=sorted(clusters, key=lambda cluster: -cluster.count), held=held)
