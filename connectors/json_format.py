@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET
 
 from canonical.findings import Rejection, Severity, declare, finding
+from canonical.paths import PathError
 
 NOT_AN_OBJECT: Final = declare(
     "json.not_an_object", Severity.FATAL,
@@ -30,15 +31,6 @@ _NAME: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$\-]*")
 _AND: Final = re.compile(r"\s+&\s+")
 _ANY: Final = "any"
 _FREE: Final = ("string", "number", "integer", "boolean")
-
-
-class PathError(Exception):
-    """A path that the grammar or the dictionary refuses (see ``mapper.format.PathError``)."""
-
-    def __init__(self, message: str, *, column: int = 0, hint: str = "") -> None:
-        super().__init__(message)
-        self.column = column
-        self.hint = hint
 
 
 class _Step:

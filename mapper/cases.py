@@ -18,10 +18,10 @@ from msgspec import UNSET
 from canonical.event import Event, Source, Version
 from canonical.findings import Finding, Rejection, Severity, declare
 from canonical.model import AnyEntity
+from canonical.paths import PathError
 from canonical.phi import Value
 from mapper import document, grammar, model
 from mapper.document import Mark, Node, Scalar, Sequence
-from mapper.format import PathError
 from mapper.library import Library
 from mapper.mapping import Mapping, ReadContext, Reading, WriteContext, covered
 from mapper.plan import UNKNOWN_FIELD, UNKNOWN_PATH

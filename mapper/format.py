@@ -23,18 +23,6 @@ Raw: TypeAlias = Any
 Wire: TypeAlias = Any
 
 
-class PathError(Exception):
-    """A path that the grammar or the dictionary refuses.
-
-    `column` counts characters from the start of the path (0-based); `hint` says what would be right.
-    """
-
-    def __init__(self, message: str, *, column: int = 0, hint: str = "") -> None:
-        super().__init__(message)
-        self.column = column
-        self.hint = hint
-
-
 class Cells(NamedTuple):
     """Where a path's raw lies, for formats whose raws are text in sequences and whose absent is empty text."""
 

@@ -18,10 +18,11 @@ from msgspec import UNSET
 from canonical.event import Basis, Event, Source, Version
 from canonical.findings import Finding, Rejection, Severity, declare, finding
 from canonical.model import AnyEntity, Identifier
+from canonical.paths import PathError
 from canonical.phi import Value
 from mapper import codecs, document, grammar, keys, model, times
 from mapper.document import Mark, Node, Scalar, did_you_mean
-from mapper.format import Format, Path, PathError, Shape, Wire
+from mapper.format import Format, Path, Shape, Wire
 from mapper.format import Node as WireNode
 from mapper.grammar import Table, Word
 from mapper.model import INSTANT, TEXT, FieldType

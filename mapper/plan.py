@@ -14,11 +14,12 @@ import msgspec
 
 from canonical.findings import Code, Finding, Rejection, Severity, declare
 from canonical.model import CodeableConcept
+from canonical.paths import PathError
 from canonical.phi import Value
 from mapper import codecs, document, grammar, model, times
 from mapper.codecs import Codec, TextCodec
 from mapper.document import Mapping, Mark, Node, Scalar, did_you_mean, located
-from mapper.format import Format, Path, PathError, Shape
+from mapper.format import Format, Path, Shape
 from mapper.grammar import Row, Table, When, Word
 from mapper.model import ENUM, EXTENSIONS, INTEGER, STRUCT, TEXT, FieldType, UnknownField
 from mapper.vocab import UNKNOWN_VOCAB, Vocab

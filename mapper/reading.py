@@ -708,11 +708,10 @@ class ReadCompiler:
             if hit is None:
                 return fallback(concept, run)
             if recorder is not None:
-                mark = len(recorder.lineage)
-                recorder.code_row = str(hit[1].mark)
-                recorder.leaf(str(leaf.mark), mark, "value")
-                recorder.name(mark, f"coding({len(coding)}).code")
-                recorder.code_row = ""
+                for name in ("code", "system", "display", "role"):
+                    if getattr(hit[0], name) is not UNSET:
+                        recorder.lineage.append(Lineage(f"coding({len(coding)}).{name}", recorder.place, str(leaf.mark),
+                                                        str(hit[1].mark)))
             return msgspec.structs.replace(concept, coding=(*coding, hit[0]))
 
         return translate

@@ -48,7 +48,8 @@ class Run(Notes):
         """Writing: required fields that were written."""
 
     def refuse(self, refused: Refused, *, at: str, field: str, row: str) -> None:
-        """Note that one value was refused."""
+        """Note that one value was refused; what its codec noted before goes with it."""
+        self.noted.clear()
         self.findings.append(finding(refused.code, at=at, field=field, row=row, detail=refused.detail))
 
     def report(self, code: Code, *, at: str, field: str, row: str, detail: str = "",

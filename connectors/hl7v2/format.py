@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from canonical.paths import PathError
 from connectors.hl7v2.delimiters import NULL, STANDARD, components, repetitions, subcomponents
 from connectors.hl7v2.dictionary import Dictionary, Field, Node, dictionary
 from connectors.hl7v2.er7 import Message, Segment, parse
@@ -34,15 +35,6 @@ _RELATIVE: Final = re.compile(r"(\d+)(?:\.(\d+))?\Z")
 
 Parts: TypeAlias = list[str]
 First: TypeAlias = Callable[[Any], Any]
-
-
-class PathError(Exception):
-    """A path that the grammar or the dictionary refuses (see ``mapper.format.PathError``)."""
-
-    def __init__(self, message: str, *, column: int = 0, hint: str = "") -> None:
-        super().__init__(message)
-        self.column = column
-        self.hint = hint
 
 
 # -- nodes --------------------------------------------------------------------------------------------------

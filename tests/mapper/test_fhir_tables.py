@@ -20,7 +20,8 @@ from canonical.model import (
     Reference,
 )
 from connectors.fhir.r4 import R4
-from connectors.json_format import JsonFormat, PathError
+from canonical.paths import PathError
+from connectors.json_format import JsonFormat
 from tests.mapper.house import CONTEXT, WRITE, codes, library, message, only, read
 
 VISIT: dict[str, Any] = {
