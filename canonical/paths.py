@@ -1,9 +1,12 @@
-"""The error that the path grammar of a format raises and the mapping language reports.
+"""What the path grammar of a format and the mapping language have in common.
 
 It lives here because the two rooms that meet in it, connectors and mapper, know only this one.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple
 
 
 class PathError(Exception):
@@ -16,3 +19,17 @@ class PathError(Exception):
         super().__init__(message)
         self.column = column
         self.hint = hint
+
+
+class Cells(NamedTuple):
+    """Where a path's raw lies, for formats whose raws are text in sequences and whose absent is empty text."""
+
+    key: Hashable
+    """Paths of one node with the same key share the sequence."""
+    row: Callable[[Any], Sequence[str]] | None
+    """From a node to the sequence; None: the node is the sequence."""
+    position: int
+    cut: Callable[[str], str] | None
+    """From what is there to the raw; None: it is the raw."""
+    cut_on: str
+    """Characters without which `cut` changes nothing; empty: always cut."""

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET
 
 from canonical.findings import Rejection, Severity, declare, finding
-from canonical.paths import PathError
+from canonical.paths import Cells, PathError
 
 NOT_AN_OBJECT: Final = declare(
     "json.not_an_object", Severity.FATAL,
@@ -146,18 +146,18 @@ class JsonPath:
         self.container = composite or wire_type == _ANY
         self.whole = False
         self.partial = False
-        self.cells = None
+        self.cells: Cells | None = None
         self.repeats = any(step.many for step in steps)
         self._steps = tuple(steps)
         self._listed = listed
         self._shape = shape
-        self.first = self._first()
-        self.every: Callable[[Any], list[Any]] = lambda node: [value for value, _ in self._walk(node, "", 0)]
+        self.first: Callable[[Any], Any] = self._first()
+        self.every: Callable[[Any], Sequence[Any]] = lambda node: [value for value, _ in self._walk(node, "", 0)]
         # `each: participant(actor.type=Patient)` means every such element, a value the first.
         self._each = steps[-1] if steps and steps[-1].conditions and not steps[-1].many else None
-        self.put = self._put
-        self.add = self._add
-        self.child = self._child
+        self.put: Callable[[Any, Any], None] = self._put
+        self.add: Callable[[Any, Any], None] = self._add
+        self.child: Callable[[Any], Any] = self._child
 
     def _first(self) -> Callable[[Any], Any]:
         if not self._steps:

@@ -15,26 +15,14 @@ Vocabulary:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from canonical.paths import Cells
 
 Node: TypeAlias = Any
 Raw: TypeAlias = Any
 Wire: TypeAlias = Any
-
-
-class Cells(NamedTuple):
-    """Where a path's raw lies, for formats whose raws are text in sequences and whose absent is empty text."""
-
-    key: Hashable
-    """Paths of one node with the same key share the sequence."""
-    row: Callable[[Node], Sequence[str]] | None
-    """From a node to the sequence; None: the node is the sequence."""
-    position: int
-    cut: Callable[[str], str] | None
-    """From what is there to the raw; None: it is the raw."""
-    cut_on: str
-    """Characters without which `cut` changes nothing; empty: always cut."""
 
 
 class Path(Protocol):
@@ -53,7 +41,6 @@ class Path(Protocol):
     """Rows under ``each`` may start from it."""
     whole: bool
     """Reading it reads everything below, too (HL7 TX, FT and times: stray delimiters are text there)."""
-
     partial: bool
     """A part of a value: a null there clears that part only (P06)."""
     cells: Cells | None
@@ -93,13 +80,21 @@ class Shape(Protocol):
 class Format(Protocol):
     """One family of formats: the part of ``format:`` before the slash."""
 
-    family: str
-    absent: Raw
-    """What a path yields where nothing is there (compared with ``==``)."""
-    clear: Raw
-    """What stands for *remove the value* (compared with ``==``)."""
-    can_clear: bool
-    """False where the format has no way to say *remove* but leaving out (FHIR): CLEAR is then not written."""
+    @property
+    def family(self) -> str:
+        """Its name."""
+
+    @property
+    def absent(self) -> Raw:
+        """What a path yields where nothing is there (compared with ``==``)."""
+
+    @property
+    def clear(self) -> Raw:
+        """What stands for *remove the value* (compared with ``==``)."""
+
+    @property
+    def can_clear(self) -> bool:
+        """False where the format has no way to say *remove* but leaving out (FHIR): CLEAR is then not written."""
 
     def message(self, name: str, declared: Mapping[str, Mapping[str, str]]) -> Shape:
         """The dictionary of one message structure or resource; `declared` is the table's ``segments:`` or

@@ -14,8 +14,9 @@ from msgspec import UNSET
 
 from canonical.findings import Finding, Severity, finding
 from canonical.model import CodeableConcept, Coding, Identifier, Place, Reference
+from canonical.paths import Cells
 from mapper import codecs, model, times
-from mapper.format import Cells, Format, Node, Raw
+from mapper.format import Format, Node, Raw
 from mapper.model import ENUM, STRUCT
 from mapper.plan import UNMAPPED, Cell, Condition, Each, Fetch, Item, Leaf, Plan, Planner, Slot
 from mapper.recorder import Lineage, Recorder

@@ -16,7 +16,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
-from mapper.format import Cells, Node
+from canonical.paths import Cells
+from mapper.format import Node
 
 
 class Field(msgspec.Struct, frozen=True):

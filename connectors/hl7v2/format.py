@@ -10,10 +10,10 @@ All functions work on the standard encoding characters; a message with others is
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
-from canonical.paths import PathError
+from canonical.paths import Cells, PathError
 from connectors.hl7v2.delimiters import NULL, STANDARD, components, repetitions, subcomponents
 from connectors.hl7v2.dictionary import Dictionary, Field, Node, dictionary
 from connectors.hl7v2.er7 import Message, Segment, parse
@@ -506,16 +506,6 @@ def _new_group(draft: Draft, way: tuple[str, ...]) -> Draft:
     group = Draft(way[-1])
     draft.into(way[:-1]).groups.setdefault(way[-1], []).append(group)
     return group
-
-
-class Cells(NamedTuple):
-    """Where a path's raw lies (``mapper.format.Cells``)."""
-
-    key: Hashable
-    row: Callable[[Any], Sequence[str]] | None
-    position: int
-    cut: Callable[[str], str] | None
-    cut_on: str
 
 
 class _Where:

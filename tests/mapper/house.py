@@ -12,11 +12,12 @@ from connectors.fhir.format import fhir_format
 from connectors.hl7v2.er7 import Message, parse
 from connectors.hl7v2.format import Hl7Format
 from connectors.json_format import JsonFormat
+from mapper.format import Format
 from mapper.library import Library, read_folder
 from mapper.mapping import ReadContext, Reading, WriteContext
 
 TABLES = Path(__file__).parent / "tables"
-FORMATS = (Hl7Format(), fhir_format(), JsonFormat())
+FORMATS: tuple[Format, ...] = (Hl7Format(), fhir_format(), JsonFormat())
 CONTEXT = ReadContext(message_id="M1", channel="ward", received_at=1_770_000_000_000_000)
 WRITE = WriteContext(identity="D-1", now="2026-03-01T12:00:00+00:00", values={"sending_application": "HUB"})
 

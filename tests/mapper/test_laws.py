@@ -33,7 +33,7 @@ from canonical.phi import Value
 from tests.mapper.house import BOOKING, CONTEXT, WRITE, codes, edited, library, message, only, read
 
 # What the table can express: text without the spellings HL7 keeps (`\.br\`), one kind of line break, no `""`.
-words = st.text(st.characters(codec="utf-8", exclude_characters="\\\x00\r", exclude_categories=("Cs",)),
+words = st.text(st.characters(codec="utf-8", exclude_characters="\\\x00\r", exclude_categories=["Cs"]),
                 min_size=1, max_size=12).filter(lambda text: text != '""')
 plain = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=8)
 
@@ -99,10 +99,11 @@ def appointments(draw: st.DrawFn) -> Appointment:
     """Every canonical value the table can express, in the order of its rows."""
     placer = draw(st.lists(identifiers, max_size=1))
     end = draw(tri(instants))
+    start: Any = draw(instants)
     return Appointment(
         identifiers=(*(msgspec.structs.replace(each, type="PLAC") for each in placer),
                      msgspec.structs.replace(draw(identifiers), type="FILL")),
-        occurrence=draw(tri(st.integers(0, 99))), event_reason=draw(tri(concepts)), start=draw(instants), end=end,
+        occurrence=draw(tri(st.integers(0, 99))), event_reason=draw(tri(concepts)), start=start, end=end,
         duration=UNSET if end else draw(tri(st.integers(0, 9999))),
         status=draw(st.sampled_from([AppointmentStatus.BOOKED, AppointmentStatus.CANCELLED, AppointmentStatus.NOSHOW])),
         contacts=draw(st.one_of(st.just(()), people.map(lambda who: (Contact(role="entered-by", who=(who,)),)))),

@@ -167,7 +167,7 @@ ZAP = "ZAP||V|R7"
 
 
 def north(*more: str, **changes: str | None) -> Any:
-    wire = edited(**changes)
+    wire = edited("S12", **changes)
     for line in more:
         wire.add(line[:3])._text = line
         wire.segments[-1]._fields = None
