@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2 --dist loadfile
 BENCH_ARGS ?=
+ROUNDS ?= 10
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -22,9 +23,9 @@ lint: $(READY)
 bench: services
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
-# Only the tests that kill, restart and shuffle, each for many more rounds than `make test` gives it.
+# The tests that kill and shuffle, ROUNDS times as long as `make test` does: more examples, later deaths.
 chaos: services
-	$(BIN)/python -m pytest tests/chaos tests/model
+	DRAGOMAN_CHAOS_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest $(PYTEST_ARGS) tests/chaos tests/model
 
 # PostgreSQL and RabbitMQ: found or started on loopback (tests/services.py says in which order).
 services: $(READY)

@@ -19,6 +19,9 @@ from tests.chaos import victim  # declares every fail point it passes
 
 KEYS = "ABC"
 COUNT = 12
+#: ``make chaos`` raises it: deaths at so many later passages, too.
+ROUNDS = int(os.environ.get("DRAGOMAN_CHAOS_ROUNDS", "1"))
+PASSAGES = [1, 4, *range(7, 4 + 3 * ROUNDS, 3)]
 #: Passed before there is anything to lose, or only by a replay (which has a test of its own).
 REPLAY = {"replay.between_steps"}
 POINTS = sorted(name for name in points() if name.split(".")[0] not in {"test"} and name not in REPLAY)
@@ -56,7 +59,7 @@ async def run(database: str, folder: Path, fail: str, wanted: list[tuple[str, in
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", POINTS)
-@pytest.mark.parametrize("passage", [1, 4])
+@pytest.mark.parametrize("passage", PASSAGES)
 async def test_a_process_killed_anywhere_loses_nothing_and_repeats_nothing_unseen(
         name: str, passage: int, tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path / 'ledger.db'}"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -258,10 +259,12 @@ class OnSqlite(EngineModel):
         f"sqlite:///{Path(folder) / 'l.db'}", partitions=2, outbox=False))
 
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+#: ``make chaos`` raises it: so many times the examples of an ordinary run.
+ROUNDS = int(os.environ.get("DRAGOMAN_CHAOS_ROUNDS", "1"))
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600 * ROUNDS)]
 
 _PACE = settings(stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
 TestModelOnMemory = OnMemory.TestCase
-TestModelOnMemory.settings = settings(_PACE, max_examples=40)
+TestModelOnMemory.settings = settings(_PACE, max_examples=40 * ROUNDS)
 TestModelOnSqlite = OnSqlite.TestCase
-TestModelOnSqlite.settings = settings(_PACE, max_examples=15)
+TestModelOnSqlite.settings = settings(_PACE, max_examples=15 * ROUNDS)
