@@ -1,72 +1,128 @@
-"""Dragoman, wired: the one place where every room is known. ``python -m app`` is the command line."""
+"""Dragoman, wired: the one place where every room is known. ``python -m app`` is the command line.
+
+Rooms are imported when a command needs them, so that ``dragoman --help`` does not wait for a database driver.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import typer
 
-from canonical.clock import SystemClock
+from canonical.findings import Finding
 from console import cli, frame
 from console.house import Workshop
+from console.views.journey import Explainer
+from console.views.partners import Fed
 from console.views.sent import Sent
-from router.replay import Planner, Replayer
-from router.triage import Rulebook
-from store.ledger import Desk, Ledger
-from wiring import check, database, logs, send, simulate, start, tables
-from wiring.assembly import Assembly, assemble, codecs
-from wiring.demo import play
-from wiring.explainer import SiteExplainer
+from console.views.tables import Target, Workbench
+from router.engine import Role
+from store.ledger import Ledger
+from wiring import logs
 
 
 class WiredHouse:
     """What the console asks of the program (`console.house.House`)."""
 
-    @asynccontextmanager
-    async def _opened(self, config: Path) -> AsyncIterator[tuple[Assembly, Ledger]]:
-        assembly = assemble(config)
-        async with database.existing(config, database.address(config), partitions=assembly.site.partitions,
-                                     outbox=False) as ledger:
-            yield assembly, ledger
+    def run(self, config: Path, role: Role) -> None:
+        """The engine, until a signal comes."""
+        from wiring import running
 
-    @asynccontextmanager
-    async def desk(self, config: Path) -> AsyncIterator[Desk]:
-        """The ledger of a site."""
-        async with self._opened(config) as (_, ledger):
-            yield ledger
+        running.run(config, role)
+
+    def check(self, config: Path) -> tuple[Sequence[Finding], int, int]:
+        """Everything that is wrong."""
+        from wiring.check import check
+
+        return check(config)
+
+    def workbench(self, config: Path) -> Workbench:
+        """Tables and codecs, without an engine."""
+        from router.site import table_for
+        from wiring.assembly import assemble, codecs
+        from wiring.translator import overlay
+
+        assembly = assemble(config, compiled=False)
+        families = codecs()
+        destinations = {name: Target(partial(table_for, one.mapping), one.site, one.context)
+                        for name, one in assembly.site.destinations.items()}
+        return Workbench(assembly.library, config / assembly.site.mappings,
+                         lambda site: overlay(assembly.library, site),
+                         lambda family, raw: families[family].decode(raw),
+                         lambda family, wire: families[family].encode(wire), destinations)
+
+    def desk(self, config: Path) -> AbstractAsyncContextManager[Ledger]:
+        """The ledger; the tables are not even read."""
+        from wiring import database
+        from wiring.assembly import outline
+
+        return database.existing(config, database.address(config), partitions=outline(config).partitions,
+                                 outbox=False)
 
     @asynccontextmanager
     async def workshop(self, config: Path) -> AsyncIterator[Workshop]:
         """The ledger, the tables and the rules of today."""
-        async with self._opened(config) as (assembly, ledger):
-            clock = SystemClock()
-            planner = Planner(ledger, assembly.translator, assembly.site,
-                              Rulebook(assembly.site, assembly.revision), clock)
-            # The worker of another process looks at the ledger by itself: there is no bell to ring from here.
+        from canonical.clock import SystemClock
+        from router.replay import Planner, Replayer
+        from router.triage import Rulebook
+        from wiring.assembly import assemble
+
+        assembly, clock = assemble(config, compiled=False), SystemClock()
+        async with self.desk(config) as ledger:
+            rulebook = Rulebook(assembly.site, assembly.revision)
+            planner = Planner(ledger, assembly.translator, assembly.site, rulebook, clock)
+            # The worker is another process and looks at the ledger by itself: there is no bell to ring here.
             yield Workshop(desk=ledger, planner=planner, replayer=Replayer(ledger, lambda _: None, clock))
 
-    def explainer(self, config: Path) -> SiteExplainer:
-        """Lineage with the tables of today."""
-        assembly = assemble(config)
+    def explainer(self, config: Path) -> Explainer:
+        """Lineage on demand."""
+        from wiring.assembly import assemble, codecs
+        from wiring.explainer import SiteExplainer
+
+        assembly = assemble(config, compiled=False)
         return SiteExplainer(assembly.site, assembly.library, codecs())
 
     async def send(self, path: Path, host: str, port: int, timeout_s: float) -> Sent:
-        """Send a file over MLLP."""
-        return await send.send(path, host, port, timeout_s)
+        """A file over MLLP."""
+        from wiring.send import send
+
+        return await send(path, host, port, timeout_s)
+
+    async def feed(self, host: str, port: int, *, style: str, count: int, rate: float, connections: int,
+                   seed: int, spoil_every: int) -> Fed:
+        """An EHR's histories over MLLP."""
+        from simulators.ehr import Ehr, feed
+        from simulators.styles import STYLES
+
+        if style not in STYLES:
+            raise frame.UserError(f"--style {style}: no such EHR", f"one of {', '.join(STYLES)}")
+        messages = islice(Ehr(style, seed=seed, spoil_every=spoil_every).histories(), count)
+        tally = await feed(messages, host, port, connections=connections, per_second=rate)
+        return Fed(ok=tally.accepted == tally.sent, sent=tally.sent, accepted=tally.accepted,
+                   refused=dict(tally.refused), repeated=tally.repeated, stray=tally.stray,
+                   given_up=tally.given_up)
+
+    async def simulate(self, name: str, port: int, faults: Sequence[str], ready: Callable[[int], None]) -> None:
+        """A partner, until cancelled."""
+        from simulators.serve import serve
+
+        await serve(name, port, faults, ready=ready)
+
+    async def demo(self, messages: int) -> bool:
+        """The demo."""
+        from wiring.demo.play import play
+
+        return await play(messages)
 
 
 def command_line() -> typer.Typer:
     """All commands, wired."""
-    app = cli.build(WiredHouse())
-    start.register(app)
-    check.register(app)
-    tables.register(app)
-    simulate.register(app)
-    play.register(app)
-    return app
+    return cli.build(WiredHouse())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -40,6 +40,9 @@ def test_only_held_messages_can_be_asked_for(dragoman: Dragoman) -> None:
     (["--code", "test.unmapped"], ["m2"]),
     (["--control-id", "C1"], ["m1"]),
     (["--destination", "erp"], ["m1"]),
+    (["--parked-at", "downstream"], ["m1"]),
+    (["--parked-at", "downstream", "--code", "test.refused"], ["m1"]),
+    (["--parked-at", "downstream", "--code", "test.busy"], []),
     (["--channel", "nowhere"], []),
     (["--since", "2100-01-01"], []),
     (["--limit", "1", "--before", "3"], ["m2"]),
@@ -63,9 +66,22 @@ def test_show_tells_the_whole_path(dragoman: Dragoman) -> None:
     for part in ("SIU^S12", "processed", "EPIC|MERCY", "127.0.0.1:40000", "answered AA", "appointment.booked",
                  "decided by triage", "urgent", "→ fhir pending 429", "attempt 1", "the peer is busy",
                  "→ downstream parked AE", "the peer refused the content", "hint: ask the peer's people",
-                 "→ erp delivered 201", "start", "SCH-11.4", "mappings/hl7v2/siu.yaml:20",
+                 "→ erp delivered 201", "start", "SCH-11",
                  "unread input: ZAP-3", "dragoman replay --delivery 'm1.0>downstream'"):
         assert part in said.out, part
+
+
+def test_lineage_leaf_by_leaf_is_there_for_the_asking(dragoman: Dragoman) -> None:
+    """Rule 10 of the mapping language: every leaf has a lineage."""
+    said = dragoman("show", "m1", "--lineage").out
+    assert "SCH-11.4" in said
+    assert "mappings/hl7v2/siu.yaml:20" in said
+
+
+def test_the_commands_a_cluster_shows_find_its_members(dragoman: Dragoman) -> None:
+    for cluster in dragoman("parked", "--json").json["clusters"]:
+        found = dragoman(*cluster["look"].split()[1:], "--json").json["messages"]
+        assert len(found) == cluster["count"]
 
 
 def test_show_says_what_happens_next_and_when(dragoman: Dragoman) -> None:

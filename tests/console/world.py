@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from canonical.findings import Severity, declare, finding
 from canonical.model import Appointment, AppointmentStatus
 from canonical.phi import Phi
 from console.views.journey import Lineage, LineageRow
-from store.ledger import Desk
+from store.ledger import Ledger
 from store.memory import MemoryLedger
 from store.records import (
     AckOutcome,
@@ -43,10 +43,11 @@ REFUSED = declare("test.refused", Severity.ERROR, "the peer refused the content"
 class StubExplainer:
     """Lineage as the mapper would tell it; what matters here is that masking works."""
 
-    def lineage(self, message: Message, raw: bytes, revision: str, *, reveal: bool) -> Lineage:
+    def lineage(self, message: Message, raw: bytes, files: Mapping[str, bytes] | None, *,
+                reveal: bool) -> Lineage:
         return Lineage(rows=[LineageRow(field="start", value=CANARY if reveal else "‹phi›", source="SCH-11.4",
                                         row="mappings/hl7v2/siu.yaml:20", how="mapped")],
-                       unread=["ZAP-3"], note=f"traced with revision {revision}")
+                       unread=["ZAP-3"], note="traced")
 
 
 class World:
@@ -57,7 +58,7 @@ class World:
         asyncio.run(_fill(self.ledger))
 
     @asynccontextmanager
-    async def desk(self, config: Path) -> AsyncIterator[Desk]:
+    async def desk(self, config: Path) -> AsyncIterator[Ledger]:
         yield self.ledger
 
     def explainer(self, config: Path) -> StubExplainer:
