@@ -59,8 +59,10 @@ def test_formatting_commands_are_lines_in_ft_and_stay_in_st() -> None:
     assert st_.write("one\\.br\\two", Notes()) == "one\\.br\\two", "not escaped again (E08)"
 
 
-@given(st.integers(-10**15, 10**15), st.sampled_from([("NM", HL7), ("SI", HL7), ("ST", HL7), ("integer", JSON),
-                                                       ("string", JSON), ("any", JSON)]))
+@given(
+    st.integers(-(10**15), 10**15),
+    st.sampled_from([("NM", HL7), ("SI", HL7), ("ST", HL7), ("integer", JSON), ("string", JSON), ("any", JSON)]),
+)
 def test_numbers_survive(value: int, where: tuple[str, Hl7Format | JsonFormat]) -> None:
     assert there_and_back(pair(where[0], FieldType(INTEGER), where[1]), value) == value
 
@@ -108,11 +110,17 @@ def test_a_uri_survives_as_universal_id_and_kind(value: str) -> None:
     assert codecs.uri_of(*codecs.id_of(value)) == value
 
 
-@pytest.mark.parametrize(("value", "kind", "uri"), [
-    ("2.16.840", "ISO", "urn:oid:2.16.840"), ("2.16.840", "", "urn:oid:2.16.840"), ("a-b", "UUID", "urn:uuid:a-b"),
-    ("lab.example", "DNS", "dns:lab.example"), ("http://x.example/a", "URI", "http://x.example/a"),
-    ("X1", "HCD", "v2:HCD:X1"),
-])
+@pytest.mark.parametrize(
+    ("value", "kind", "uri"),
+    [
+        ("2.16.840", "ISO", "urn:oid:2.16.840"),
+        ("2.16.840", "", "urn:oid:2.16.840"),
+        ("a-b", "UUID", "urn:uuid:a-b"),
+        ("lab.example", "DNS", "dns:lab.example"),
+        ("http://x.example/a", "URI", "http://x.example/a"),
+        ("X1", "HCD", "v2:HCD:X1"),
+    ],
+)
 def test_universal_ids_become_uris(value: str, kind: str, uri: str) -> None:
     assert codecs.uri_of(value, kind) == uri
 
@@ -132,23 +140,36 @@ def test_the_same_identifier_has_the_same_urn_and_another_has_another() -> None:
     """H28"""
     one = codecs.urn_of("Patient", Identifier(value="1", system="urn:oid:1.2"))
     assert one == codecs.urn_of("Patient", Identifier(value="1", system="urn:oid:1.2", type="MR"))
-    assert len({one, codecs.urn_of("Patient", Identifier(value="1")),
-                codecs.urn_of("Person", Identifier(value="1", system="urn:oid:1.2"))}) == 3
+    assert (
+        len(
+            {
+                one,
+                codecs.urn_of("Patient", Identifier(value="1")),
+                codecs.urn_of("Person", Identifier(value="1", system="urn:oid:1.2")),
+            }
+        )
+        == 3
+    )
     with pytest.raises(Refused):
         codecs.urn_of("Patient", Identifier(system="urn:oid:1.2"))
 
 
-@given(st.integers(-10**6, 10**6), st.sampled_from(["number", "string"]))
+@given(st.integers(-(10**6), 10**6), st.sampled_from(["number", "string"]))
 def test_hours_survive(minutes: int, wire_type: str) -> None:
     codec = named("hours", "", wire_type, FieldType(INTEGER), TextCodec(*JSON.text(wire_type)))
     assert codec is not None
     assert there_and_back(codec, minutes) == minutes
 
 
-@pytest.mark.parametrize(("name", "value", "expected"), [
-    ("date", "2026-03-10T14:30:00-05:00", "2026-03-10"), ("time", "2026-03-10T14:30:00-05:00", "14:30:00"),
-    ("local", "2026-03-10T14:30:00-05:00", "2026-03-10T14:30:00"), ("local", "2026-03-10", "2026-03-10"),
-])
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("date", "2026-03-10T14:30:00-05:00", "2026-03-10"),
+        ("time", "2026-03-10T14:30:00-05:00", "14:30:00"),
+        ("local", "2026-03-10T14:30:00-05:00", "2026-03-10T14:30:00"),
+        ("local", "2026-03-10", "2026-03-10"),
+    ],
+)
 def test_parts_of_a_time_are_those_of_the_senders_clock(name: str, value: str, expected: str) -> None:
     codec = named(name, "", "any", FieldType(model.DATE), TextCodec(*JSON.text("any")))
     assert codec is not None
@@ -165,15 +186,23 @@ def test_names_and_places_are_joined_for_people() -> None:
     assert name.write is not None
     assert place is not None
     assert place.write is not None
-    assert name.write(HumanName(prefix="Dr", given=("Ada", "B"), family="Okafor", suffix=None), Notes()) == "Dr Ada B Okafor"
+    assert (
+        name.write(HumanName(prefix="Dr", given=("Ada", "B"), family="Okafor", suffix=None), Notes())
+        == "Dr Ada B Okafor"
+    )
     assert place.write(Place(facility="MERCY", room="12", point_of_care="CARD"), Notes()) == "MERCY CARD 12"
 
 
-@pytest.mark.parametrize(("one", "other", "same"), [
-    ("2026-03-10T14:30:00-05:00", "2026-03-10T19:30:00+00:00", True),
-    ("2026-03-10T14:30-05:00", "2026-03-10T14:30:20-05:00", True),
-    ("2026-03-10T14:30:00-05:00", "2026-03-10T14:30:01-05:00", False), ("1980", "1980-02-29", True), ("1980", "1981", False),
-])
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2026-03-10T14:30:00-05:00", "2026-03-10T19:30:00+00:00", True),
+        ("2026-03-10T14:30-05:00", "2026-03-10T14:30:20-05:00", True),
+        ("2026-03-10T14:30:00-05:00", "2026-03-10T14:30:01-05:00", False),
+        ("1980", "1980-02-29", True),
+        ("1980", "1981", False),
+    ],
+)
 def test_times_are_compared_as_moments_at_the_precision_both_have(one: str, other: str, same: bool) -> None:
     assert codecs.same_instant(one, other) is same
 

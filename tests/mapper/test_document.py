@@ -38,7 +38,9 @@ def test_positions_count_from_one_and_reach_into_a_value() -> None:
 
 
 def test_a_duplicate_key_is_an_error_that_names_the_first() -> None:
-    assert refused("a: 1\nb: 2\na: 3\n").startswith("fatal document.duplicate_key at t.yaml:3:1: a is already on line 1")
+    assert refused("a: 1\nb: 2\na: 3\n").startswith(
+        "fatal document.duplicate_key at t.yaml:3:1: a is already on line 1"
+    )
 
 
 @pytest.mark.parametrize("text", ["a: &x 1\nb: *x", "a: *x", "a: !!python/object:os.system x", "a: !tag [1]"])
@@ -54,8 +56,15 @@ def test_limits_hold_before_anything_is_built() -> None:
     assert "document.too_large" in refused("\n".join(["a:", *["- x"] * (document.MAX_NODES + 1)]))
 
 
-@pytest.mark.parametrize(("text", "place"), [("a: [1, 2", "t.yaml:2:1"), ("a: 1\n b: 2", "t.yaml:2:"),
-                                              ("a: 1\n---\nb: 2\n", "t.yaml:3:1"), ("? [a]\n: b\n", "t.yaml:1:")])
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("a: [1, 2", "t.yaml:2:1"),
+        ("a: 1\n b: 2", "t.yaml:2:"),
+        ("a: 1\n---\nb: 2\n", "t.yaml:3:1"),
+        ("? [a]\n: b\n", "t.yaml:1:"),
+    ],
+)
 def test_what_is_not_yaml_is_located(text: str, place: str) -> None:
     assert f"document.syntax at {place}" in refused(text)
 
@@ -91,15 +100,18 @@ def test_a_document_becomes_a_struct_with_numbers_and_booleans() -> None:
     assert to_struct(tree, Outer) == Outer([Inner(80, True)], {"a": Inner(81, False)}, 0.5)
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("inners: [{prt: 80}]", "document.unknown_key at t.yaml:1:11: unknown key prt (did you mean port?)"),
-    ("inners: [{prt: 80}]", "document.missing at t.yaml:1:10: the key port is missing"),
-    ("inners:\n  - port: 0\n", "document.value at t.yaml:2:11"),
-    ("inners: [{port: many}]", "document.value at t.yaml:1:17"),
-    ("inners: [{port: 80, fast: maybe}]", "document.value at t.yaml:1:27"),
-    ("inners: 3", "document.value at t.yaml:1:9"),
-    ("{}", "document.missing at t.yaml:1:1: the key inners is missing"),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("inners: [{prt: 80}]", "document.unknown_key at t.yaml:1:11: unknown key prt (did you mean port?)"),
+        ("inners: [{prt: 80}]", "document.missing at t.yaml:1:10: the key port is missing"),
+        ("inners:\n  - port: 0\n", "document.value at t.yaml:2:11"),
+        ("inners: [{port: many}]", "document.value at t.yaml:1:17"),
+        ("inners: [{port: 80, fast: maybe}]", "document.value at t.yaml:1:27"),
+        ("inners: 3", "document.value at t.yaml:1:9"),
+        ("{}", "document.missing at t.yaml:1:1: the key inners is missing"),
+    ],
+)
 def test_what_does_not_fit_a_struct_is_located(text: str, expected: str) -> None:
     with pytest.raises(Rejection) as caught:
         to_struct(parse(text, "t.yaml"), Outer)

@@ -19,19 +19,25 @@ from canonical.model import (
     Patient,
     Reference,
 )
-from connectors.fhir.r4 import R4
 from canonical.paths import PathError
+from connectors.fhir.r4 import R4
 from connectors.json_format import JsonFormat
 from tests.mapper.house import CONTEXT, WRITE, codes, library, message, only, read
 
 VISIT: dict[str, Any] = {
-    "resourceType": "Appointment", "meta": {"lastUpdated": "2026-03-01T12:00:00Z"},
+    "resourceType": "Appointment",
+    "meta": {"lastUpdated": "2026-03-01T12:00:00Z"},
     "identifier": [{"system": "urn:oid:1.2", "value": "A1", "type": {"coding": [{"code": "FILL"}]}}],
-    "status": "booked", "start": "2026-03-10T14:30:00-05:00", "end": "2026-03-10T15:00:00-05:00",
-    "minutesDuration": 30, "serviceType": [{"text": "ECG"}, {"coding": [{"code": "93000"}]}],
-    "participant": [{"actor": {"type": "Patient", "identifier": {"value": "100"}}},
-                    {"actor": {"type": "Practitioner", "identifier": {"value": "8"}}, "status": "accepted"},
-                    {"actor": {"type": "Practitioner", "identifier": {"value": "9"}}, "status": "declined"}],
+    "status": "booked",
+    "start": "2026-03-10T14:30:00-05:00",
+    "end": "2026-03-10T15:00:00-05:00",
+    "minutesDuration": 30,
+    "serviceType": [{"text": "ECG"}, {"coding": [{"code": "93000"}]}],
+    "participant": [
+        {"actor": {"type": "Patient", "identifier": {"value": "100"}}},
+        {"actor": {"type": "Practitioner", "identifier": {"value": "8"}}, "status": "accepted"},
+        {"actor": {"type": "Practitioner", "identifier": {"value": "9"}}, "status": "declined"},
+    ],
     "extension": [{"url": "http://example.org/substatus", "valueCode": "discontinued"}],
 }
 
@@ -39,7 +45,9 @@ VISIT: dict[str, Any] = {
 @pytest.mark.parametrize("name", sorted(R4))
 def test_the_dictionary_is_that_of_fhir(name: str) -> None:
     """Every element with its repetition, against the models of fhir.resources."""
-    known = {(field.alias or key): str(field.annotation) for key, field in get_fhir_model_class(name).model_fields.items()}
+    known = {
+        (field.alias or key): str(field.annotation) for key, field in get_fhir_model_class(name).model_fields.items()
+    }
     for element, kind in R4[name].items():
         assert element in known, f"{name}.{element}"
         assert kind.endswith("*") == ("List[" in known[element]), f"{name}.{element}"
@@ -47,7 +55,11 @@ def test_the_dictionary_is_that_of_fhir(name: str) -> None:
         if bare[0].isupper():
             assert f"{bare}Type" in known[element], f"{name}.{element}"
     if name != "Extension":
-        own = {key for key in known if not key.startswith("_") and key not in ("fhir_comments", "resourceType", "resource_type")}
+        own = {
+            key
+            for key in known
+            if not key.startswith("_") and key not in ("fhir_comments", "resourceType", "resource_type")
+        }
         assert own == set(R4[name])
 
 
@@ -64,7 +76,9 @@ def test_a_resource_becomes_an_event() -> None:
     assert entity.patient.identifiers == (Identifier(value="100"),)
     assert entity.participants is not None
     assert [(each.who.identifiers if each.who else None) for each in entity.participants] == [
-        (Identifier(value="8"),), (Identifier(value="9"),)]
+        (Identifier(value="8"),),
+        (Identifier(value="9"),),
+    ]
 
 
 def test_a_resource_survives_being_read_and_written() -> None:
@@ -83,15 +97,28 @@ def test_a_complete_record_clears_what_it_does_not_hold() -> None:
 
 def test_fhir_leaves_out_what_is_cleared() -> None:
     """H22: a full update without the element removes it."""
-    wire = library().mapping("fhir/patient").write(Patient(identifiers=(Identifier(value="1"),), birth_date=None), WRITE).wire
+    wire = (
+        library()
+        .mapping("fhir/patient")
+        .write(Patient(identifiers=(Identifier(value="1"),), birth_date=None), WRITE)
+        .wire
+    )
     assert wire == {"resourceType": "Patient", "identifier": [{"value": "1"}]}
 
 
 def test_an_end_is_derived_where_the_target_needs_it() -> None:
     """app-2"""
     start: Any = "2026-03-10T14:30:00-05:00"
-    writing = library().mapping("fhir/appointment").write(
-        Appointment(identifiers=(Identifier(value="A"),), status=AppointmentStatus.BOOKED, start=start, duration=45), WRITE)
+    writing = (
+        library()
+        .mapping("fhir/appointment")
+        .write(
+            Appointment(
+                identifiers=(Identifier(value="A"),), status=AppointmentStatus.BOOKED, start=start, duration=45
+            ),
+            WRITE,
+        )
+    )
     assert writing.wire["end"] == "2026-03-10T15:15:00-05:00"
 
 
@@ -106,10 +133,14 @@ def test_a_bundle_holds_each_resource_once_and_references_meet() -> None:
     who = Reference(identifiers=(Identifier(value="8", system="urn:oid:1.5"),), name=HumanName(family="Okafor"))
     person = Identifier(value="100", system="urn:oid:1.9")
     entity = Appointment(
-        identifiers=(Identifier(value="A1", system="urn:oid:1.2"),), status=AppointmentStatus.BOOKED,
+        identifiers=(Identifier(value="A1", system="urn:oid:1.2"),),
+        status=AppointmentStatus.BOOKED,
         patient=Patient(identifiers=(person, person)),
-        participants=(Participant(kind=ParticipantKind.PRACTITIONER, who=who),
-                      Participant(kind=ParticipantKind.PRACTITIONER, who=who)))
+        participants=(
+            Participant(kind=ParticipantKind.PRACTITIONER, who=who),
+            Participant(kind=ParticipantKind.PRACTITIONER, who=who),
+        ),
+    )
     said = msgspec.structs.replace(only(read(message())), entity=entity)
     writing = library().mapping("fhir/bundle").write(said, WRITE)
     assert writing.findings == ()
@@ -118,7 +149,8 @@ def test_a_bundle_holds_each_resource_once_and_references_meet() -> None:
     assert [entry["request"] for entry in entries] == [
         {"method": "PUT", "url": "Patient?identifier=urn:oid:1.9|100"},
         {"method": "POST", "url": "Practitioner", "ifNoneExist": "identifier=urn:oid:1.5|8"},
-        {"method": "PUT", "url": "Appointment?identifier=urn:oid:1.2|A1"}]
+        {"method": "PUT", "url": "Appointment?identifier=urn:oid:1.2|A1"},
+    ]
     patient = next(each for each in entries[2]["resource"]["participant"] if each["actor"].get("type") == "Patient")
     assert patient["actor"]["reference"] == entries[0]["fullUrl"]
 
@@ -136,11 +168,21 @@ def test_input_nobody_read_is_listed_with_positions() -> None:
     assert set(trace.unread) == {"comment", "slot(0).reference"}
 
 
-@pytest.mark.parametrize(("path", "hint"), [
-    ("identifer.value", "did you mean identifier?"), ("participant(0).actor.identifier.vale", "did you mean value?"),
-    ("status(0)", "without brackets"), ("start.day", ""), ("participant(x)", ""), ("participant(0", ""), ("a b", "")])
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("identifer.value", "did you mean identifier?"),
+        ("participant(0).actor.identifier.vale", "did you mean value?"),
+        ("status(0)", "without brackets"),
+        ("start.day", ""),
+        ("participant(x)", ""),
+        ("participant(0", ""),
+        ("a b", ""),
+    ],
+)
 def test_a_path_the_dictionary_does_not_know_is_refused_with_a_hint(path: str, hint: str) -> None:
     from connectors.fhir.format import fhir_format
+
     with pytest.raises(PathError) as caught:
         fhir_format().message("Appointment", {}).path(path)
     assert hint in caught.value.hint
@@ -152,4 +194,6 @@ def test_a_path_that_selects_makes_what_it_selects() -> None:
     shape.path("ids(system=http://x & kind.code=A).value").put(draft, "1")
     shape.path("ids(system=http://x & kind.code=A).use").put(draft, "u")
     shape.path("ids(2).value").put(draft, "3")
-    assert draft == {"ids": [{"system": "http://x", "kind": {"code": "A"}, "value": "1", "use": "u"}, {}, {"value": "3"}]}
+    assert draft == {
+        "ids": [{"system": "http://x", "kind": {"code": "A"}, "value": "1", "use": "u"}, {}, {"value": "3"}]
+    }

@@ -42,15 +42,21 @@ def test_a_booking_becomes_an_event_that_says_who_what_and_when() -> None:
     assert event.patient_key == "patient:CLINIC|100"
     assert event.occurred_at == "2026-03-01T12:00:00-05:00"
     assert (event.version.at, event.version.basis) == ("20260301170000.000000", Basis.MESSAGE_TIME)
-    assert (event.source.system, event.source.facility, event.source.control_id, event.source.message_type,
-            event.source.channel) == ("SCHED", "CLINIC", "C1", "SIU^S12", "ward")
+    assert (
+        event.source.system,
+        event.source.facility,
+        event.source.control_id,
+        event.source.message_type,
+        event.source.channel,
+    ) == ("SCHED", "CLINIC", "C1", "SIU^S12", "ward")
     assert event.revision == library().revision
 
 
 def test_selectors_put_each_identifier_in_its_place() -> None:
     assert appointment(message()).identifiers == (
         Identifier(value="P1", assigner="WEB", type="PLAC"),
-        Identifier(value="F1", assigner="CLINIC", system="urn:oid:1.2.3", type="FILL"))
+        Identifier(value="F1", assigner="CLINIC", system="urn:oid:1.2.3", type="FILL"),
+    )
 
 
 def test_every_repetition_of_a_field_is_an_item() -> None:
@@ -72,7 +78,9 @@ def test_each_makes_one_item_an_occurrence_and_the_selector_says_its_kind() -> N
     assert found.participants is not None
     assert [(each.kind, each.status) for each in found.participants] == [
         (ParticipantKind.PRACTITIONER, ParticipationStatus.ACCEPTED),
-        (ParticipantKind.PRACTITIONER, ParticipationStatus.TENTATIVE), (ParticipantKind.LOCATION, UNSET)]
+        (ParticipantKind.PRACTITIONER, ParticipationStatus.TENTATIVE),
+        (ParticipantKind.LOCATION, UNSET),
+    ]
     assert found.services is not None
     assert found.services[0].action is Action.ADD
 
@@ -84,7 +92,9 @@ def test_rows_with_the_same_selector_fill_one_item() -> None:
     assert contacts[0].role == "entered-by"
 
 
-@pytest.mark.parametrize(("event", "status"), [("S12", ParticipationStatus.TENTATIVE), ("S13", ParticipationStatus.TENTATIVE)])
+@pytest.mark.parametrize(
+    ("event", "status"), [("S12", ParticipationStatus.TENTATIVE), ("S13", ParticipationStatus.TENTATIVE)]
+)
 def test_defaults_apply_on_creating_events(event: str, status: ParticipationStatus) -> None:
     """Rule 4, with `creates: yes` on S13."""
     found = appointment(message(event=event))
@@ -124,7 +134,9 @@ def test_the_subject_may_have_parts_and_absent_ones_are_left_out() -> None:
 def test_a_message_may_yield_several_events() -> None:
     reading = read(message(event="S14"))
     assert [(event.id, event.type, event.subject_key) for event in reading.events] == [
-        ("M1.1", "appointment.modified", "appointment:CLINIC|F1"), ("M1.2", "patient.updated", "patient:CLINIC|100")]
+        ("M1.1", "appointment.modified", "appointment:CLINIC|F1"),
+        ("M1.2", "patient.updated", "patient:CLINIC|100"),
+    ]
 
 
 def test_an_ignored_trigger_is_neither_event_nor_finding() -> None:
@@ -189,7 +201,8 @@ def test_the_first_place_counts_and_a_disagreement_is_a_finding_with_both_places
     assert isinstance(entity, Appointment)
     assert entity.start == "2026-03-10T14:45:00-05:00"
     assert [(found.code, found.at, found.field) for found in reading.findings] == [
-        ("map.conflict", "TQ1-7, SCH-11.4", "start")]
+        ("map.conflict", "TQ1-7, SCH-11.4", "start")
+    ]
 
 
 def test_the_same_moment_in_another_offset_is_no_conflict() -> None:
@@ -236,9 +249,14 @@ def test_what_the_model_has_no_field_for_is_kept_under_its_path() -> None:
 
 def test_a_concept_keeps_the_code_as_sent_beside_the_translated_one() -> None:
     found = appointment(message()).type
-    assert found == CodeableConcept(coding=(
-        Coding(code="NORMAL", display="Normal", system="HL70277", role="source"),
-        Coding(code="routine", system="http://example.org/visit-types", display="Routine visit", role="translated")))
+    assert found == CodeableConcept(
+        coding=(
+            Coding(code="NORMAL", display="Normal", system="HL70277", role="source"),
+            Coding(
+                code="routine", system="http://example.org/visit-types", display="Routine visit", role="translated"
+            ),
+        )
+    )
 
 
 def test_an_unmapped_code_passes_parks_or_is_refused_as_the_row_says() -> None:
@@ -267,7 +285,8 @@ def test_a_required_field_that_is_missing_parks_the_message() -> None:
     reading = read(edited(TQ1_7="", SCH_11=""))
     assert reading.fatal
     assert [(found.code, found.at, found.field) for found in reading.findings] == [
-        ("map.required", "TQ1-7 | SCH-11.4", "start")]
+        ("map.required", "TQ1-7 | SCH-11.4", "start")
+    ]
 
 
 def test_required_creating_asks_nothing_of_an_update() -> None:
@@ -322,8 +341,11 @@ def test_the_same_message_gives_the_same_events() -> None:
 
 
 def test_a_context_may_name_the_revision() -> None:
-    reading = library().mapping("hl7v2/visit").read(message(), ReadContext(
-        message_id="M9", channel="c", received_at=1, revision="old"))
+    reading = (
+        library()
+        .mapping("hl7v2/visit")
+        .read(message(), ReadContext(message_id="M9", channel="c", received_at=1, revision="old"))
+    )
     assert reading.events[0].revision == "old"
 
 
@@ -346,7 +368,9 @@ def test_text_that_should_have_been_escaped_is_still_text() -> None:
 
 def test_a_segment_in_the_wrong_place_is_found_all_the_same() -> None:
     """P10: PV1 at the end."""
-    moved = [line for line in BOOKING if not line.startswith("PV1")] + [line for line in BOOKING if line.startswith("PV1")]
+    moved = [line for line in BOOKING if not line.startswith("PV1")] + [
+        line for line in BOOKING if line.startswith("PV1")
+    ]
     found = appointment(message(*moved))
     assert found.visit
     assert found.visit.service == "CAR"

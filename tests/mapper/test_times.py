@@ -19,22 +19,35 @@ def notes(zone: ZoneInfo | None = None) -> Notes:
     return Notes(zone)
 
 
-@pytest.mark.parametrize(("raw", "expected"), [
-    ("1980", "1980"), ("198002", "1980-02"), ("19800229", "1980-02-29"),
-    ("198002291030-0500", "1980-02-29T10:30-05:00"), ("20260310143000+0215", "2026-03-10T14:30:00+02:15"),
-    ("20260310143000.1234-0500", "2026-03-10T14:30:00.1234-05:00"), ("2026031014-0500", "2026-03-10T14-05:00"),
-])
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("1980", "1980"),
+        ("198002", "1980-02"),
+        ("19800229", "1980-02-29"),
+        ("198002291030-0500", "1980-02-29T10:30-05:00"),
+        ("20260310143000+0215", "2026-03-10T14:30:00+02:15"),
+        ("20260310143000.1234-0500", "2026-03-10T14:30:00.1234-05:00"),
+        ("2026031014-0500", "2026-03-10T14-05:00"),
+    ],
+)
 def test_precision_is_part_of_a_date(raw: str, expected: str) -> None:
     """T01: 2026 is not 1 January."""
     assert from_ts(raw, notes(), instant=False) == expected
     assert to_ts(expected, notes()) == raw
 
 
-@pytest.mark.parametrize(("raw", "expected"), [
-    ("200803061000 ", "2008-03-06T10:00-06:00"), (" 20080306100000", "2008-03-06T10:00:00-06:00"),
-    ("20260310240000-0500", "2026-03-11T00:00:00-05:00"), ("202603102400-0500", "2026-03-11T00:00-05:00"),
-    ("20260310105960-0500", "2026-03-10T11:00:00-05:00"), ("20261231235960+0000", "2027-01-01T00:00:00+00:00"),
-])
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("200803061000 ", "2008-03-06T10:00-06:00"),
+        (" 20080306100000", "2008-03-06T10:00:00-06:00"),
+        ("20260310240000-0500", "2026-03-11T00:00:00-05:00"),
+        ("202603102400-0500", "2026-03-11T00:00-05:00"),
+        ("20260310105960-0500", "2026-03-10T11:00:00-05:00"),
+        ("20261231235960+0000", "2027-01-01T00:00:00+00:00"),
+    ],
+)
 def test_unusual_spellings_are_put_right_and_said(raw: str, expected: str) -> None:
     """T06: blanks, 24:00, second 60."""
     said = notes(CHICAGO)
@@ -42,18 +55,37 @@ def test_unusual_spellings_are_put_right_and_said(raw: str, expected: str) -> No
     assert times.NORMALISED in said.noted
 
 
-@pytest.mark.parametrize(("raw", "expected"), [
-    ("19800229^Y", "1980"), ("19800229&L", "1980-02"), ("198002291030-0500^D", "1980-02-29"),
-    ("198002291030-0500^M", "1980-02-29T10:30-05:00"),
-])
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("19800229^Y", "1980"),
+        ("19800229&L", "1980-02"),
+        ("198002291030-0500^D", "1980-02-29"),
+        ("198002291030-0500^M", "1980-02-29T10:30-05:00"),
+    ],
+)
 def test_the_old_degree_of_precision_counts(raw: str, expected: str) -> None:
     """T05"""
     assert from_ts(raw, notes(), instant=False) == expected
 
 
-@pytest.mark.parametrize("raw", ["20261310", "20260230", "2026031", "abcd", "20260310256000-0500", "20260310143061-0500",
-                                 "20260310143000-9900", "20260310240001-0500", "1980^Q", "２０２６", "20260310143000.-0500",
-                                 "99991231240000-0500"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "20261310",
+        "20260230",
+        "2026031",
+        "abcd",
+        "20260310256000-0500",
+        "20260310143061-0500",
+        "20260310143000-9900",
+        "20260310240001-0500",
+        "1980^Q",
+        "２０２６",
+        "20260310143000.-0500",
+        "99991231240000-0500",
+    ],
+)
 def test_what_is_no_time_is_refused(raw: str) -> None:
     with pytest.raises(Refused) as caught:
         from_ts(raw, notes(), instant=False)
@@ -62,7 +94,11 @@ def test_what_is_no_time_is_refused(raw: str) -> None:
 
 def test_an_instant_needs_a_time_of_day_and_an_offset() -> None:
     """T01, T02: no guess."""
-    for raw, code in (("20260310", times.IMPRECISE), ("2026031014-0500", times.IMPRECISE), ("202603101430", times.NO_OFFSET)):
+    for raw, code in (
+        ("20260310", times.IMPRECISE),
+        ("2026031014-0500", times.IMPRECISE),
+        ("202603101430", times.NO_OFFSET),
+    ):
         with pytest.raises(Refused) as caught:
             from_ts(raw, notes(), instant=True)
         assert caught.value.code is code
@@ -108,10 +144,18 @@ def test_an_offset_that_the_zone_implies_is_left_out_for_those_who_leave_it_out(
 
 moments = st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1))  # noqa: DTZ001
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda m: f"{'-' if m < 0 else '+'}{abs(m) // 60:02}:{abs(m) % 60:02}")
-instants = st.builds(lambda moment, offset, precision: f"{moment.isoformat(timespec=precision)}{offset}", moments, offsets,
-                     st.sampled_from(["minutes", "seconds", "milliseconds"]))
-dates = st.one_of(instants, moments.map(lambda m: m.date().isoformat()), moments.map(lambda m: f"{m:%Y-%m}"),
-                  moments.map(lambda m: f"{m:%Y}"))
+instants = st.builds(
+    lambda moment, offset, precision: f"{moment.isoformat(timespec=precision)}{offset}",
+    moments,
+    offsets,
+    st.sampled_from(["minutes", "seconds", "milliseconds"]),
+)
+dates = st.one_of(
+    instants,
+    moments.map(lambda m: m.date().isoformat()),
+    moments.map(lambda m: f"{m:%Y-%m}"),
+    moments.map(lambda m: f"{m:%Y}"),
+)
 
 
 @given(dates)
@@ -153,10 +197,14 @@ def test_no_text_makes_the_reader_stumble(raw: str) -> None:
     assert from_ts(to_ts(value, notes()), notes(), instant=False) == value
 
 
-@pytest.mark.parametrize(("raw", "expected"), [
-    ("2026-03-10T14:30:00Z", "2026-03-10T14:30:00+00:00"), ("2026-03-10T14:30:00.5-05:00", "2026-03-10T14:30:00.5-05:00"),
-    ("2026-03-10T14:30-05:00", "2026-03-10T14:30-05:00"),
-])
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("2026-03-10T14:30:00Z", "2026-03-10T14:30:00+00:00"),
+        ("2026-03-10T14:30:00.5-05:00", "2026-03-10T14:30:00.5-05:00"),
+        ("2026-03-10T14:30-05:00", "2026-03-10T14:30-05:00"),
+    ],
+)
 def test_fhir_instants_are_taken_as_they_are_and_utc_has_one_spelling(raw: str, expected: str) -> None:
     """T04, T07"""
     assert from_iso(raw, notes(), instant=True) == expected
@@ -164,24 +212,42 @@ def test_fhir_instants_are_taken_as_they_are_and_utc_has_one_spelling(raw: str, 
     assert to_iso("2026-03-10T14:30-05:00") == "2026-03-10T14:30:00-05:00"
 
 
-@pytest.mark.parametrize("raw", ["2026-3-10", "20260310", "2026-02-30", 3, None, "2026-03-10T25:00:00Z", "2026-03T10:00:00Z"])
+@pytest.mark.parametrize(
+    "raw", ["2026-3-10", "20260310", "2026-02-30", 3, None, "2026-03-10T25:00:00Z", "2026-03T10:00:00Z"]
+)
 def test_what_is_no_iso_time_is_refused(raw: object) -> None:
     with pytest.raises(Refused):
         from_iso(raw, notes(), instant=False)
 
 
-@pytest.mark.parametrize(("amount", "unit", "minutes"), [
-    ("30", "min", 30), ("30", "MIN", 30), ("1800", "s", 30), ("2", "H", 120), ("-5", "min", -5), ("1", "d", 1440),
-    ("030", "Minutes", 30), ("30.0", "min", 30), ("+5", "m", 5),
-])
+@pytest.mark.parametrize(
+    ("amount", "unit", "minutes"),
+    [
+        ("30", "min", 30),
+        ("30", "MIN", 30),
+        ("1800", "s", 30),
+        ("2", "H", 120),
+        ("-5", "min", -5),
+        ("1", "d", 1440),
+        ("030", "Minutes", 30),
+        ("30.0", "min", 30),
+        ("+5", "m", 5),
+    ],
+)
 def test_durations_are_minutes_in_the_end(amount: str, unit: str, minutes: int) -> None:
     assert to_minutes(amount, unit) == minutes
 
 
-@pytest.mark.parametrize(("amount", "unit", "code"), [
-    ("90", "s", times.NOT_MINUTES), ("1.5", "min", times.NOT_MINUTES), ("thirty", "min", times.NOT_MINUTES),
-    ("30", "fortnight", times.UNITS), ("", "min", times.NOT_MINUTES),
-])
+@pytest.mark.parametrize(
+    ("amount", "unit", "code"),
+    [
+        ("90", "s", times.NOT_MINUTES),
+        ("1.5", "min", times.NOT_MINUTES),
+        ("thirty", "min", times.NOT_MINUTES),
+        ("30", "fortnight", times.UNITS),
+        ("", "min", times.NOT_MINUTES),
+    ],
+)
 def test_seconds_that_are_no_minutes_are_refused_not_rounded(amount: str, unit: str, code: object) -> None:
     with pytest.raises(Refused) as caught:
         to_minutes(amount, unit)

@@ -26,7 +26,9 @@ from mapper.mapping import WriteContext, Writing
 from tests.mapper.house import WRITE, codes, library, message, only, read
 
 
-def write(entity: Appointment, event: str = "appointment.booked", site: str = "", name: str = "hl7v2/visit") -> Writing:
+def write(
+    entity: Appointment, event: str = "appointment.booked", site: str = "", name: str = "hl7v2/visit"
+) -> Writing:
     said = msgspec.structs.replace(only(read(message())), entity=entity, type=event)
     return library().mapping(name, site).write(said, WRITE)
 
@@ -42,12 +44,26 @@ def test_what_was_read_is_written_in_the_order_of_the_structure() -> None:
     writing = library().mapping("hl7v2/visit").write(only(read(message())), WRITE)
     assert codes(writing.findings) == []
     assert [segment.id for segment in writing.wire.segments] == [
-        "MSH", "SCH", "TQ1", "NTE", "NTE", "PID", "PV1", "RGS", "AIS", "NTE", "AIL", "AIP", "AIP"]
+        "MSH",
+        "SCH",
+        "TQ1",
+        "NTE",
+        "NTE",
+        "PID",
+        "PV1",
+        "RGS",
+        "AIS",
+        "NTE",
+        "AIL",
+        "AIP",
+        "AIP",
+    ]
 
 
 def test_the_event_chooses_the_trigger_and_the_context_fills_the_header() -> None:
     assert lines(Appointment(), "appointment.cancelled")["MSH"] == (
-        "MSH|^~\\&|HUB||||20260301120000+0000||SIU^S15^SIU_S12|D-1||2.5.1")
+        "MSH|^~\\&|HUB||||20260301120000+0000||SIU^S15^SIU_S12|D-1||2.5.1"
+    )
 
 
 def test_an_event_the_table_has_no_trigger_for_is_not_sent() -> None:
@@ -93,16 +109,23 @@ def test_null_of_a_struct_filled_by_parts_clears_all_of_them() -> None:
 
 
 def test_set_ids_nobody_maps_are_counted_and_mapped_ones_are_kept() -> None:
-    services = tuple(Service(set_id=number, code=CodeableConcept(coding=(Coding(code="X"),))) for number in ("5", "7"))
+    services = tuple(
+        Service(set_id=number, code=CodeableConcept(coding=(Coding(code="X"),))) for number in ("5", "7")
+    )
     writing = write(Appointment(services=services, comments=("a", "b")))
     texts = [segment.text for segment in writing.wire.segments if segment.id in ("NTE", "AIS", "RGS")]
     assert texts == ["NTE|1||a", "NTE|2||b", "RGS|1", "AIS|5||X", "AIS|7||X"]
 
 
 def test_items_go_to_the_rows_that_select_them() -> None:
-    writing = write(Appointment(participants=(
-        Participant(kind=ParticipantKind.LOCATION, place=Place(room="1")),
-        Participant(kind=ParticipantKind.PRACTITIONER, who=Reference(identifiers=(Identifier(value="8"),))))))
+    writing = write(
+        Appointment(
+            participants=(
+                Participant(kind=ParticipantKind.LOCATION, place=Place(room="1")),
+                Participant(kind=ParticipantKind.PRACTITIONER, who=Reference(identifiers=(Identifier(value="8"),))),
+            )
+        )
+    )
     assert [segment.text for segment in writing.wire.segments[1:]] == ["RGS|1", "AIL|||^1", "AIP|||8"]
 
 
@@ -112,14 +135,21 @@ def test_text_is_escaped_once() -> None:
 
 
 def test_a_code_is_looked_up_backwards() -> None:
-    found = lines(Appointment(status=AppointmentStatus.NOSHOW, type=CodeableConcept(coding=(
-        Coding(code="other", role="source"), Coding(code="video", role="translated")))))
+    found = lines(
+        Appointment(
+            status=AppointmentStatus.NOSHOW,
+            type=CodeableConcept(
+                coding=(Coding(code="other", role="source"), Coding(code="video", role="translated"))
+            ),
+        )
+    )
     assert found["SCH"] == "SCH||||||||TELE^^HL70277|||||||||||||||||Noshow"
 
 
 def test_each_site_gets_its_own_code_for_the_same_canonical_one() -> None:
-    concept = CodeableConcept(coding=(Coding(code="TELE", system="HL70277", role="source"),
-                                      Coding(code="video", role="translated")))
+    concept = CodeableConcept(
+        coding=(Coding(code="TELE", system="HL70277", role="source"), Coding(code="video", role="translated"))
+    )
     assert "VID^^NORTH" in lines(Appointment(type=concept), site="north")["SCH"]
 
 
@@ -131,7 +161,10 @@ def test_a_status_without_code_is_not_sent_and_that_is_said() -> None:
 def test_a_site_that_leaves_out_offsets_gets_none_back() -> None:
     """T07: only where the zone supplied it."""
     start: Any = "2026-03-10T14:30:00-05:00"
-    assert lines(Appointment(start=start, time_basis="America/Chicago"), site="north")["TQ1"] == "TQ1|1||||||20260310143000"
+    assert (
+        lines(Appointment(start=start, time_basis="America/Chicago"), site="north")["TQ1"]
+        == "TQ1|1||||||20260310143000"
+    )
     assert lines(Appointment(start=start), site="north")["TQ1"] == "TQ1|1||||||20260310143000-0500"
 
 
@@ -143,12 +176,22 @@ def test_an_alternative_whose_condition_holds_comes_before_the_last_one() -> Non
 
 def test_what_no_row_wrote_is_listed() -> None:
     """Rule 6, on the way out."""
-    entity = Appointment(priority="R", identifiers=(Identifier(value="1", type="FILL"), Identifier(value="2", type="MR")),
-                         patient=Patient(names=(HumanName(family="A", degree="MD"),)))
-    trace = library().mapping("hl7v2/visit").trace_write(
-        msgspec.structs.replace(only(read(message())), entity=entity), WRITE)
-    assert set(trace.unwritten) == {"priority", "identifiers(1).value", "identifiers(1).type",
-                                    "patient.names(0).degree"}
+    entity = Appointment(
+        priority="R",
+        identifiers=(Identifier(value="1", type="FILL"), Identifier(value="2", type="MR")),
+        patient=Patient(names=(HumanName(family="A", degree="MD"),)),
+    )
+    trace = (
+        library()
+        .mapping("hl7v2/visit")
+        .trace_write(msgspec.structs.replace(only(read(message())), entity=entity), WRITE)
+    )
+    assert set(trace.unwritten) == {
+        "priority",
+        "identifiers(1).value",
+        "identifiers(1).type",
+        "patient.names(0).degree",
+    }
 
 
 def test_the_same_arguments_give_the_same_bytes() -> None:
@@ -167,14 +210,29 @@ def demand(**fields: Any) -> Writing:
 
 def test_json_numbers_booleans_and_constants_are_what_the_partner_wants() -> None:
     start: Any = "2026-03-10T14:30:00-05:00"
-    writing = demand(start=start, duration=90, occurrence=3, update_mode=True, participants=(
-        Participant(kind=ParticipantKind.PRACTITIONER, duration=30),
-        Participant(kind=ParticipantKind.PRACTITIONER, role=CodeableConcept(coding=(Coding(code="RN"),)))))
+    writing = demand(
+        start=start,
+        duration=90,
+        occurrence=3,
+        update_mode=True,
+        participants=(
+            Participant(kind=ParticipantKind.PRACTITIONER, duration=30),
+            Participant(kind=ParticipantKind.PRACTITIONER, role=CodeableConcept(coding=(Coding(code="RN"),))),
+        ),
+    )
     assert writing.findings == ()
     assert writing.wire == {
-        "document": "D-1", "kind": "demand", "event": "appointment.booked", "at": "2026-03-01T12:00:00-05:00",
-        "booking": "F1", "day": "2026-03-10", "hours": 1.5, "count": "3", "update": True,
-        "lines": [{"job": "UNKNOWN", "hours": 0.5}, {"job": "RN"}]}
+        "document": "D-1",
+        "kind": "demand",
+        "event": "appointment.booked",
+        "at": "2026-03-01T12:00:00-05:00",
+        "booking": "F1",
+        "day": "2026-03-10",
+        "hours": 1.5,
+        "count": "3",
+        "update": True,
+        "lines": [{"job": "UNKNOWN", "hours": 0.5}, {"job": "RN"}],
+    }
 
 
 def test_json_null_is_clear_and_a_missing_key_says_nothing() -> None:
@@ -185,7 +243,9 @@ def test_json_null_is_clear_and_a_missing_key_says_nothing() -> None:
 def test_a_required_value_that_canonical_lacks_is_not_sent() -> None:
     writing = write(Appointment(), name="json/demand")
     assert writing.fatal
-    assert [(found.code, found.field) for found in writing.findings] == [("map.required", "identifiers(type=FILL).value")]
+    assert [(found.code, found.field) for found in writing.findings] == [
+        ("map.required", "identifiers(type=FILL).value")
+    ]
 
 
 @pytest.mark.parametrize("name", ["json/demand", "fhir/bundle"])
