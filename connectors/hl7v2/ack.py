@@ -64,7 +64,7 @@ def is_due(header: Header, raw: bytes, *, positive: bool) -> bool:
 
 def answers(header: Header, raw: bytes) -> bytes:
     """MSA-1 of a message that is itself an answer; empty for one that answers nothing."""
-    separator = header.delimiters.field.encode("latin-1")
+    separator = header.marks.field
     at = raw.find(b"MSA" + separator, header.end)
     if at < 0 or raw[at - 1] not in b"\r\n":
         return b"?" if header.component(9, 1) == b"ACK" else b""
@@ -90,9 +90,7 @@ def negative(header: Header, reason: Finding, stamp: Stamp, *, enhanced: bool) -
 def _build(header: Header, stamp: Stamp, code: bytes, reason: Finding | None) -> bytes:
     # Everything that comes from the message is copied as raw bytes under the message's own delimiters: all
     # components of MSH-3 to MSH-6 (A05), MSH-10 to the last byte, whatever the character set.
-    d = header.delimiters
-    f = d.field.encode("latin-1")
-    c = d.component.encode("latin-1")
+    f, c = header.marks.field, header.marks.component
     field = header.field
     version = header.component(12, 1)
     event = header.component(9, 2)
@@ -117,7 +115,7 @@ def _build(header: Header, stamp: Stamp, code: bytes, reason: Finding | None) ->
             segments.append(f.join((b"ERR", b"", c.join(location), c.join((number.encode(), text, b"HL70357")),
                                     b"E", b"", b"", b"", text)))
         else:
-            coded = d.subcomponent.encode("latin-1").join((number.encode(), text, b"HL70357"))
+            coded = header.marks.subcomponent.join((number.encode(), text, b"HL70357"))
             segments.append(f.join((b"ERR", c.join((*(location or (b"", b"", b"")), coded)))))
     return b"\r".join((*segments, b""))
 

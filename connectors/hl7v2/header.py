@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import codecs
 import re
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -19,12 +20,22 @@ _WIDE: Final = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32")
 _FIELDS: Final = 25  # MSH-25 is the last one that v2.8 has
 
 
+class Marks(NamedTuple):
+    """The delimiters as bytes; empty where the message has none."""
+
+    field: bytes
+    component: bytes
+    repetition: bytes
+    subcomponent: bytes
+
+
 class Header(msgspec.Struct, frozen=True):
     """An MSH segment as bytes."""
 
     fields: list[bytes]
-    """`fields[n]` is MSH-n for n of 2 and more (use `field`)."""
+    """`fields[n - 1]` is MSH-n (use `field`)."""
     delimiters: Delimiters
+    marks: Marks
     end: int
     """Where the segment ends in the bytes it was read from."""
 
@@ -34,11 +45,20 @@ class Header(msgspec.Struct, frozen=True):
 
     def component(self, n: int, c: int) -> bytes:
         """Component `c` (from 1) of the first repetition of MSH-`n`, without surrounding blanks."""
-        text = self.field(n)
-        if self.delimiters.repetition:
-            text = text.split(self.delimiters.repetition.encode("latin-1"), 1)[0]
-        parts = text.split(self.delimiters.component.encode("latin-1")) if self.delimiters.component else [text]
+        if n > len(self.fields):
+            return b""
+        text, marks = self.fields[n - 1], self.marks
+        if marks.repetition and marks.repetition in text:
+            text = text.split(marks.repetition, 1)[0]
+        parts = text.split(marks.component) if marks.component else [text]
         return parts[c - 1].strip() if c <= len(parts) else b""
+
+
+@lru_cache(maxsize=256)
+def _delimiters(separator: bytes, encoding: bytes) -> tuple[Delimiters, Marks]:
+    found, _ = delimiters_of(separator.decode("latin-1"), encoding.decode("latin-1"))
+    return found, Marks(*(mark.encode("latin-1") for mark in (
+        found.field, found.component, found.repetition, found.subcomponent)))
 
 
 def narrow(raw: bytes) -> bytes:
@@ -66,5 +86,4 @@ def read_header(raw: bytes) -> Header | None:
         end = feed
     separator = raw[start + 3:start + 4]
     fields = raw[start:end].split(separator, _FIELDS)
-    delimiters, _ = delimiters_of(separator.decode("latin-1"), fields[1].decode("latin-1"))
-    return Header(fields, delimiters, end)
+    return Header(fields, *_delimiters(separator, fields[1]), end)

@@ -11,9 +11,8 @@ from typing import Final
 
 from canonical.findings import Severity, declare, finding
 from connectors.base import Peek
-from connectors.hl7v2.delimiters import Delimiters
 from connectors.hl7v2.er7 import NO_HEADER
-from connectors.hl7v2.header import Header, narrow, read_header
+from connectors.hl7v2.header import Header, Marks, narrow, read_header
 
 NO_CONTROL_ID: Final = declare(
     "hl7.no_control_id", Severity.WARNING,
@@ -70,30 +69,27 @@ def _dedup(raw: bytes, header: Header) -> bytes:
 
 
 def _lanes(raw: bytes, header: Header) -> tuple[str, ...]:
-    delimiters = header.delimiters
-    separator = delimiters.field.encode("latin-1")
-    lanes = [lane for name, numbers in _PATIENT
-             for lane in _named(raw, header.end, name, numbers, separator, delimiters, "patient")]
+    lanes = [lane for name, numbers in _PATIENT for lane in _named(raw, header, name, numbers, "patient")]
     if not lanes:
         lanes = [lane for name, numbers in _APPOINTMENT
-                 for lane in _named(raw, header.end, name, numbers, separator, delimiters, "appointment")][:1]
+                 for lane in _named(raw, header, name, numbers, "appointment")][:1]
     if not lanes:
         return (_own_lane(raw),)
     return (lanes[0],) if len(lanes) == 1 else tuple(dict.fromkeys(lanes))
 
 
-def _named(raw: bytes, start: int, name: bytes, numbers: tuple[int, ...], separator: bytes,
-           delimiters: Delimiters, kind: str) -> list[str]:
+def _named(raw: bytes, header: Header, name: bytes, numbers: tuple[int, ...], kind: str) -> list[str]:
     """The lanes that all segments `name` give, from the first of the fields `numbers` that says something."""
     lanes = []
+    separator = header.marks.field
     needle = name + separator
-    at = raw.find(needle, start)
+    at = raw.find(needle, header.end)
     while at >= 0:
         if raw[at - 1] in b"\r\n":
             fields = _line(raw, at).split(separator, 5)
             for number in numbers:
                 if number < len(fields) and fields[number] and (
-                        key := _identity(fields[number], delimiters, kind == "patient")):
+                        key := _identity(fields[number], header.marks, kind == "patient")):
                     lanes.append(f"{kind}:{key}")
                     break
         at = raw.find(needle, at + 4)
@@ -106,12 +102,11 @@ def _line(raw: bytes, start: int) -> bytes:
     return line.split(b"\n", 1)[0] if b"\n" in line else line
 
 
-def _identity(field: bytes, delimiters: Delimiters, patient: bool) -> str:
+def _identity(field: bytes, marks: Marks, patient: bool) -> str:
     """``ASSIGNER|VALUE`` of the identifier (CX, EI) to go by; empty if there is none."""
-    repetition, component = delimiters.repetition.encode("latin-1"), delimiters.component.encode("latin-1")
     chosen: list[bytes] = []
-    for text in field.split(repetition) if repetition else (field,):
-        parts = text.split(component) if component else [text]
+    for text in field.split(marks.repetition) if marks.repetition else (field,):
+        parts = text.split(marks.component) if marks.component else [text]
         if not parts[0].strip() or parts[0] == b'""':
             continue
         if patient and len(parts) > 4 and parts[4].strip() in _PREFERRED:
@@ -122,8 +117,7 @@ def _identity(field: bytes, delimiters: Delimiters, patient: bool) -> str:
         return ""
     if patient:  # CX-4 is an HD
         assigner = chosen[3] if len(chosen) > 3 else b""
-        subcomponent = delimiters.subcomponent.encode("latin-1")
-        names = assigner.split(subcomponent) if subcomponent else [assigner]
+        names = assigner.split(marks.subcomponent) if marks.subcomponent else [assigner]
     else:  # EI-2 and EI-3
         names = chosen[1:3]
     return _text(next((name for name in names if name), b"") + b"|" + chosen[0])
