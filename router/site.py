@@ -65,7 +65,6 @@ class Channel(_Part, frozen=True, kw_only=True):
         default_factory=dict)
     format: Annotated[str, _Meta(description="Codec; by default what the mapping's name begins with.")] = ""
     site: Annotated[str, _Meta(description="Overlay of the mapping: a folder of mappings/sites")] = ""
-    zone: Annotated[str, _Meta(description="IANA zone for times without an offset (T02).")] = ""
     charset: Annotated[str, _Meta(description="Where the message does not say (C01).")] = ""
     order_by: Annotated[Literal["patient", "channel"], _Meta(
         description="What must stay in order: the messages of a patient, or all of the channel.")] = "patient"
