@@ -222,7 +222,7 @@ class _Path:
         self.child: First = _unused
 
 
-    def tested(self, node: Any, at: str) -> list[str]:  # noqa: ARG002 - HL7 paths have no conditions
+    def tested(self, node: Any, at: str) -> list[str]:
         """See ``mapper.format.Path``."""
         return []
 
