@@ -221,7 +221,6 @@ class _Path:
         self.add: Callable[[Any, Any], None] = _unused
         self.child: First = _unused
 
-
     def tested(self, node: Any, at: str) -> list[str]:
         """See ``mapper.format.Path``."""
         return []
