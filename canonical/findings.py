@@ -59,7 +59,7 @@ def declared() -> dict[str, Code]:
     return dict(_registry)
 
 
-class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One finding. `at` is a place in the source, `field` one in the canonical model, `row` a table's line."""
 
     code: str

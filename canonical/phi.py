@@ -17,7 +17,8 @@ T = TypeVar("T")
 MASK: Final = "‹phi›"
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True,
+            gc=False):  # values are trees: nothing for the cycle collector to find
     """Base of every canonical struct: immutable, compared by value, masked when printed."""
 
     def __repr__(self) -> str:

@@ -24,7 +24,7 @@ class Verdict(StrEnum):
     """Stored and visible, but this endpoint does not take it (wrong processing id, unsupported type)."""
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """Proof of a commit. Everything an acknowledgement needs, so that a duplicate gets the same bytes."""
 
     message_id: str

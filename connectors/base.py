@@ -21,7 +21,7 @@ from canonical.receipt import Receipt
 # -- in -----------------------------------------------------------------------------------------------------
 
 
-class Peek(msgspec.Struct, frozen=True, kw_only=True):
+class Peek(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What can be known of a message without understanding it. Peeking never fails: unknown fields are empty.
 
     `lanes` are the ordering keys, first one first: a message waits until it is the oldest of each. A key
@@ -43,7 +43,7 @@ class Peek(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
 
 
-class Submission(msgspec.Struct, frozen=True, kw_only=True):
+class Submission(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message as received: what the one door takes."""
 
     channel: str
@@ -84,7 +84,7 @@ class Receiver(Protocol):
 # -- out ----------------------------------------------------------------------------------------------------
 
 
-class Dispatch(msgspec.Struct, frozen=True, kw_only=True):
+class Dispatch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One attempt to deliver. A repeated attempt carries the same `identity` and the same bytes."""
 
     identity: str
@@ -95,7 +95,7 @@ class Dispatch(msgspec.Struct, frozen=True, kw_only=True):
     """What the format adds for the transport: ``url.search`` for a conditional update, and the like."""
 
 
-class Delivered(msgspec.Struct, frozen=True):
+class Delivered(msgspec.Struct, frozen=True, gc=False):
     """The peer has it and said so."""
 
     code: str = ""
@@ -106,7 +106,7 @@ class Delivered(msgspec.Struct, frozen=True):
     """The whole answer where it is worth keeping (it becomes a message of its own through the one door)."""
 
 
-class Rejected(msgspec.Struct, frozen=True):
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """The peer refused, and will refuse again: a person must fix data, code tables or configuration."""
 
     code: str
@@ -116,7 +116,7 @@ class Rejected(msgspec.Struct, frozen=True):
     response: Phi[bytes] | None = None
 
 
-class Retry(msgspec.Struct, frozen=True):
+class Retry(msgspec.Struct, frozen=True, gc=False):
     """It certainly had no effect (or the peer says: try again); the same attempt may succeed later."""
 
     code: str
@@ -128,7 +128,7 @@ class Retry(msgspec.Struct, frozen=True):
     response: Phi[bytes] | None = None
 
 
-class Unknown(msgspec.Struct, frozen=True):
+class Unknown(msgspec.Struct, frozen=True, gc=False):
     """Bytes left, no answer came: it may or may not have had its effect (invariant 6)."""
 
     finding: Finding

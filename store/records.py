@@ -68,7 +68,7 @@ class DeliveryState(StrEnum):
 _OPEN = frozenset({DeliveryState.PENDING, DeliveryState.INFLIGHT, DeliveryState.PARKED})
 
 
-class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message on its way into the ledger."""
 
     id: str
@@ -103,7 +103,7 @@ class Message(NewMessage, frozen=True, kw_only=True):
     revision: str = ""
 
 
-class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
+class MessageQuery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Filter of a list of messages; what is empty, zero or None means *any*."""
 
     channel: str = ""
@@ -122,7 +122,7 @@ class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 100
 
 
-class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
+class NewDelivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A planned delivery, born in the transaction that stores its event."""
 
     id: str
@@ -157,7 +157,7 @@ class AttemptOutcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One attempt that is worth a row: every one that did not deliver, and the one that did after others."""
 
     delivery_id: str
@@ -170,7 +170,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     response: Phi[bytes] | None = None
 
 
-class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one attempt did to a delivery."""
 
     delivery_id: str
@@ -184,7 +184,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     attempt: Attempt | None = None
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a rule or a scorer said about an event, with everything needed to say it again."""
 
     id: str
@@ -196,7 +196,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     at: int
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class State(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The present state of one subject: the fold of its events (see `canonical.history`)."""
 
     subject_key: str
@@ -207,7 +207,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     patient_key: str = ""
 
 
-class Processed(msgspec.Struct, frozen=True, kw_only=True):
+class Processed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Everything that one message sets in motion: stored in one transaction (step 5 of its life)."""
 
     message_seq: int
@@ -229,7 +229,7 @@ class Processed(msgspec.Struct, frozen=True, kw_only=True):
     """True for a message with more than one lane: its fences are lifted in the same transaction."""
 
 
-class Fence(msgspec.Struct, frozen=True):
+class Fence(msgspec.Struct, frozen=True, gc=False):
     """A message of another partition that stands in a lane of this one until it is processed."""
 
     lane: str
@@ -238,7 +238,7 @@ class Fence(msgspec.Struct, frozen=True):
     """The partition that processes it."""
 
 
-class Lease(msgspec.Struct, frozen=True, kw_only=True):
+class Lease(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The right to process one partition. Every mutation of dispatch takes one and fails without it."""
 
     partition: int
@@ -247,7 +247,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int
 
 
-class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who did what to what, when and why. Chained by hash: see `store.audit`."""
 
     at: int
