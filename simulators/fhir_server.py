@@ -322,9 +322,11 @@ def _decode(body: bytes) -> Resource:
 
 
 def _identifiers(resource: Resource | None) -> list[tuple[str, str]]:
+    """Each once: a search finds a resource once, however often it names the same identifier."""
     found = (resource or {}).get("identifier", [])
-    return [(i.get("system", ""), i["value"]) for i in (found if isinstance(found, list) else [found])
-            if isinstance(i.get("value"), str)]
+    return list(dict.fromkeys(
+        (i.get("system", ""), i["value"]) for i in (found if isinstance(found, list) else [found])
+        if isinstance(i.get("value"), str)))
 
 
 def _key(resource: Resource) -> str:

@@ -116,6 +116,17 @@ def transaction(*entries: tuple[str, str, dict[str, Any], str], **request: str) 
         for full, method, resource, url in entries]}
 
 
+async def test_a_resource_that_names_one_identifier_twice_is_found_once() -> None:
+    """A v2.3 sender often has one number for placer and filler: two identifiers that differ in type only."""
+    body = {"resourceType": "Appointment", "status": "booked", "identifier": [
+        {"system": "s", "value": "1", "type": {"text": "FILL"}}, {"system": "s", "value": "1"}]}
+    async with FhirServer() as fhir:
+        url = f"{fhir.url}/Appointment?identifier=s|1"
+        statuses = [(await ask("PUT", url, {**body, "status": status}))[0] for status in ("booked", "arrived")]
+    assert statuses == [201, 200]
+    assert len(fhir.resources("Appointment")) == 1
+
+
 async def test_a_transaction_resolves_references_and_keeps_the_order_of_answers() -> None:
     """H14, H15"""
     booking = appointment("7", "urn:uuid:p")
