@@ -32,7 +32,7 @@ from router import retry
 from router.faults import report
 from router.holding import Holding
 from router.site import Destination
-from router.translate import Translator
+from router.translate import Bureau, Order
 from store.ledger import LeaseLost, LedgerUnavailable, Work
 from store.records import (
     Attempt,
@@ -129,20 +129,20 @@ class Gatekeeper:
         settings: of the destination.
         sender: the connector; started and stopped by the caller.
         work: the ledger.
-        translator: writes messages.
+        bureau: writes messages.
         clock: for the time.
         chance: random numbers in [0, 1).
         respond: takes a peer's answer that is worth being a message of its own; awaited before the delivery
             is settled, so that an answer is never lost.
     """
 
-    def __init__(self, name: str, settings: Destination, sender: Sender, work: Work, translator: Translator,
+    def __init__(self, name: str, settings: Destination, sender: Sender, work: Work, bureau: Bureau,
                  clock: Clock, chance: Callable[[], float], respond: Respond | None = None) -> None:
         self.name = name
         self._settings = settings
         self._sender = sender
         self._work = work
-        self._translator = translator
+        self._bureau = bureau
         self._clock = clock
         self._chance = chance
         self._respond = respond
@@ -407,25 +407,23 @@ class Gatekeeper:
         missing = [e.delivery.event_id for e in entries if e.event is None and e.dispatch is None]
         found: Mapping[str, Event] = await self._work.events(missing) if missing else {}
         states = await self._states(entries, found)
-        written = []
+        orders: list[tuple[Entry, Order]] = []
         for entry in entries:
-            if entry.dispatch is not None:
-                written.append(entry)
-                continue
-            event = entry.event or found.get(entry.delivery.event_id)
-            if event is None:
-                self._refuse(entry, (finding(LOST_EVENT),), LOST_EVENT.name)
-                continue
-            try:
-                entry.dispatch = self._translator.write(entry.delivery, event, states.get(event.subject_key))
-            except Rejection as rejection:
-                self._refuse(entry, rejection.findings, UNWRITABLE.name)
-            except Exception as error:  # a defect of ours must cost one delivery, not the destination
-                detail = type(error).__name__
-                self._refuse(entry, (finding(UNWRITABLE, detail=detail),), UNWRITABLE.name)
-            else:
-                written.append(entry)
-        return written
+            if entry.dispatch is None:
+                event = entry.event or found.get(entry.delivery.event_id)
+                if event is None:
+                    self._refuse(entry, (finding(LOST_EVENT),), LOST_EVENT.name)
+                else:
+                    orders.append((entry, Order(entry.delivery, event, states.get(event.subject_key))))
+        results = await self._bureau.write([order for _, order in orders]) if orders else ()
+        for (entry, _), result in zip(orders, results, strict=True):
+            if isinstance(result, Dispatch):
+                entry.dispatch = result
+            elif isinstance(result, Rejection):
+                self._refuse(entry, result.findings, UNWRITABLE.name)
+            else:  # a defect of ours must cost one delivery, not the destination
+                self._refuse(entry, (finding(UNWRITABLE, detail=type(result).__name__),), UNWRITABLE.name)
+        return [entry for entry in entries if entry.dispatch is not None]
 
     async def _states(self, entries: Sequence[Entry], found: Mapping[str, Event]) -> dict[str, AnyEntity]:
         if self._settings.content != "state":

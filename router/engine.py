@@ -25,7 +25,7 @@ from router.outbox import Outbox
 from router.receive import Door
 from router.scoring import Panel, Scorer
 from router.site import Site, shared_resources
-from router.translate import Translator
+from router.translate import Bureau, InLine, Translator
 from router.triage import Rulebook
 from router.worker import LEASE_S, SWEEP_S, Worker
 from store.ledger import Ledger, LedgerUnavailable
@@ -66,6 +66,7 @@ class Engine:
         ledger: open.
         broker: not yet started.
         translator: reads and writes messages.
+        bureau: does so instead, many at once, perhaps in other processes; started and stopped by the caller.
         senders: one a destination (only needed where the role works).
         scorers: by name, at least those the site names.
         clock: for the time.
@@ -81,7 +82,9 @@ class Engine:
                  senders: Mapping[str, Sender], scorers: Mapping[str, Scorer], clock: Clock, owner: str, *,
                  role: Role = Role.ALL, lease_s: float = LEASE_S, sweep_s: float = SWEEP_S,
                  respond: Respond | None = None, chance: random.Random | None = None,
-                 marks: Mapping[str, Mark] | None = None) -> None:
+                 marks: Mapping[str, Mark] | None = None,
+                 bureau: Bureau | None = None) -> None:
+        bureau = bureau or InLine(translator, clock)
         chance = chance or random.SystemRandom()
         self._site = site
         self._ledger = ledger
@@ -94,12 +97,12 @@ class Engine:
                          broker.ring)
         self._outbox = Outbox(ledger, broker, full=site.broker.events == "full")
         gatekeepers = {
-            name: Gatekeeper(name, destination, senders[name], ledger, translator, clock, chance.random,
+            name: Gatekeeper(name, destination, senders[name], ledger, bureau, clock, chance.random,
                              respond if destination.responses else None)
             for name, destination in site.destinations.items()} if role.works else {}
         panel = Panel([(scorers[name], entry.deadline_ms / 1000, entry.answer, entry.events)
                        for name, entry in site.scorers.items()], clock)
-        self.worker = Worker(owner, ledger, broker, self._outbox, gatekeepers, translator,
+        self.worker = Worker(owner, ledger, broker, self._outbox, gatekeepers, bureau,
                              Rulebook(site, revision), panel, site.destinations, clock, site.partitions,
                              lease_s=lease_s, sweep_s=sweep_s)
         self._receivers: dict[str, Receiver] = {}

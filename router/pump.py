@@ -18,7 +18,7 @@ import msgspec
 
 from canonical.clock import Clock
 from canonical.event import Event
-from canonical.failpoints import Injected, point
+from canonical.failpoints import point
 from canonical.findings import Finding, Rejection, Severity, declare, finding
 from canonical.history import WrongSubject
 from router.conditions import Facts
@@ -28,7 +28,7 @@ from router.merges import aliases_of
 from router.scoring import Advised, Panel
 from router.site import Destination
 from router.subjects import Step, Subjects
-from router.translate import Translation, Translator
+from router.translate import SLICE_S, Bureau, Translation
 from router.triage import Rulebook
 from store.ledger import LeaseLost, LedgerUnavailable, Work
 from store.partition import partition_of
@@ -48,8 +48,6 @@ SUPERSEDED: Final = declare(
 BATCH: Final = 256
 #: Seqs below the cursor that are read again: with several writers a smaller seq may become visible later.
 OVERLAP: Final = 128
-#: Seconds of work after which the loop gets a turn.
-SLICE_S: Final = 0.003
 
 _BEFORE_TRANSLATE: Final = point("pump.before_translate")
 _BEFORE_COMMIT: Final = point("pump.before_commit")
@@ -85,7 +83,7 @@ class Pump:
     Args:
         holding: the lease.
         work: the ledger.
-        translator: reads messages.
+        bureau: reads messages.
         rulebook: decides.
         panel: advises.
         destinations: of the site, by name.
@@ -94,12 +92,12 @@ class Pump:
         clock: for the time.
     """
 
-    def __init__(self, holding: Holding, work: Work, translator: Translator, rulebook: Rulebook, panel: Panel,
+    def __init__(self, holding: Holding, work: Work, bureau: Bureau, rulebook: Rulebook, panel: Panel,
                  destinations: Mapping[str, Destination], outbound: Outbound,
                  ring: Callable[[Iterable[int]], None], clock: Clock, partitions: int) -> None:
         self._holding = holding
         self._work = work
-        self._translator = translator
+        self._bureau = bureau
         self._rulebook = rulebook
         self._panel = panel
         self._destinations = destinations
@@ -245,27 +243,20 @@ class Pump:
         self._committed(messages, done, list(planned.values()))
 
     async def _translate(self, messages: Sequence[Message], done: list[Processed]) -> list[Plan]:
+        for _ in messages:
+            _BEFORE_TRANSLATE()
         plans = []
-        for message in messages:
+        for message, read in zip(messages, await self._bureau.read(messages), strict=True):
             if not self._gate.passes(message):  # one before it in this batch was parked
                 self._gate.block(message)
-                continue
-            _BEFORE_TRANSLATE()
-            try:
-                translation = self._translator.read(message)
-            except Rejection as rejection:
-                done.append(self._park(message, rejection.findings, ""))
-                continue
-            except Injected:
-                raise
-            except Exception as error:  # a defect of ours must cost one message, not the feed
-                done.append(self._broken(message, error, ""))
-                continue
-            if any(found.severity is Severity.FATAL for found in translation.findings):
-                done.append(self._park(message, translation.findings, translation.revision))
-                continue
-            plans.append(Plan(message, translation, list(translation.findings)))
-            await self._breathe()
+            elif isinstance(read, Rejection):
+                done.append(self._park(message, read.findings, ""))
+            elif isinstance(read, Exception):  # a defect of ours must cost one message, not the feed
+                done.append(self._broken(message, read, ""))
+            elif any(found.severity is Severity.FATAL for found in read.findings):
+                done.append(self._park(message, read.findings, read.revision))
+            else:
+                plans.append(Plan(message, read, list(read.findings)))
         return plans
 
     def _park(self, message: Message, findings: Sequence[Finding], revision: str) -> Processed:

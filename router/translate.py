@@ -6,11 +6,15 @@ sees events and dispatches.
 
 from __future__ import annotations
 
-from typing import Protocol
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
+from canonical.clock import Clock
 from canonical.event import Event
+from canonical.failpoints import Injected
 from canonical.findings import Finding
 from canonical.model import AnyEntity
 from connectors.base import Dispatch
@@ -48,3 +52,64 @@ class Translator(Protocol):
         Raises:
             canonical.findings.Rejection: it cannot be written; the delivery is parked with these findings.
         """
+
+
+class Order(msgspec.Struct, frozen=True):
+    """One delivery to be written: the arguments of `Translator.write`."""
+
+    delivery: Delivery
+    event: Event
+    state: AnyEntity | None
+
+
+#: A result, or what stood in its way: a `Rejection` (the message's fault) or any other exception (ours).
+Read: TypeAlias = Translation | Exception
+Written: TypeAlias = Dispatch | Exception
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+class Bureau(Protocol):
+    """Translates many at once, wherever that is done: in this process (`InLine`) or in others."""
+
+    async def read(self, messages: Sequence[Message]) -> Sequence[Read]:
+        """One result a message, in order; what stands in the way of one is returned, not raised."""
+
+    async def write(self, orders: Sequence[Order]) -> Sequence[Written]:
+        """One result an order, in order; likewise."""
+
+
+#: Seconds of work after which the loop gets a turn.
+SLICE_S: Final = 0.003
+
+
+class InLine:
+    """Translates in this process, giving way to the event loop every few milliseconds."""
+
+    def __init__(self, translator: Translator, clock: Clock) -> None:
+        self._translator = translator
+        self._clock = clock
+
+    async def read(self, messages: Sequence[Message]) -> Sequence[Read]:
+        """See `Bureau`."""
+        return await self._each(self._translator.read, messages)
+
+    async def write(self, orders: Sequence[Order]) -> Sequence[Written]:
+        """See `Bureau`."""
+        return await self._each(lambda order: self._translator.write(order.delivery, order.event, order.state),
+                                orders)
+
+    async def _each(self, work: Callable[[In], Out], items: Sequence[In]) -> list[Out | Exception]:
+        results: list[Out | Exception] = []
+        began = self._clock.monotonic()
+        for item in items:
+            try:
+                results.append(work(item))
+            except Injected:
+                raise
+            except Exception as error:  # a defect of ours must cost one message, not the feed
+                results.append(error)
+            if self._clock.monotonic() - began > SLICE_S:
+                await asyncio.sleep(0)
+                began = self._clock.monotonic()
+        return results

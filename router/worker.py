@@ -24,7 +24,7 @@ from router.pump import Pump
 from router.recover import mend
 from router.scoring import Panel
 from router.site import Destination
-from router.translate import Translator
+from router.translate import Bureau
 from router.triage import Rulebook
 from store.ledger import LeaseLost, LedgerUnavailable, Work
 from store.records import NewDelivery
@@ -74,12 +74,12 @@ class Worker:
         broker: rings; not started or stopped here.
         outbox: told when events were committed.
         gatekeepers: by destination; started and stopped here.
-        translator, rulebook, panel, destinations, clock: see `router.pump.Pump`.
+        bureau, rulebook, panel, destinations, clock: see `router.pump.Pump`.
         partitions: of the ledger.
     """
 
     def __init__(self, owner: str, work: Work, broker: Broker, outbox: Outbox,
-                 gatekeepers: Mapping[str, Gatekeeper], translator: Translator, rulebook: Rulebook,
+                 gatekeepers: Mapping[str, Gatekeeper], bureau: Bureau, rulebook: Rulebook,
                  panel: Panel, destinations: Mapping[str, Destination], clock: Clock, partitions: int, *,
                  lease_s: float = LEASE_S, sweep_s: float = SWEEP_S) -> None:
         self._owner = owner
@@ -87,7 +87,7 @@ class Worker:
         self._broker = broker
         self._gatekeepers = gatekeepers
         self._outgoing = Outgoing(gatekeepers, outbox)
-        self._translator = translator
+        self._bureau = bureau
         self._rulebook = rulebook
         self._panel = panel
         self._destinations = destinations
@@ -208,7 +208,7 @@ class Worker:
 
     async def _hold(self, holding: Holding) -> None:
         await self._recover(holding)
-        pump = Pump(holding, self._work, self._translator, self._rulebook, self._panel, self._destinations,
+        pump = Pump(holding, self._work, self._bureau, self._rulebook, self._panel, self._destinations,
                     self._outgoing, self._broker.ring, self._clock, self._partitions)
         await self._started(pump)
         bell = self._bells[holding.partition]
