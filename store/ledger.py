@@ -47,7 +47,9 @@ class Intake(Protocol):
     async def append(self, message: NewMessage) -> Receipt:
         """Commit a message; duplicates (same channel and `dedup`, or same id) get the first receipt again.
 
-        The verdict of a message stored as REFUSED, and of each of its duplicates, is REFUSED with its finding.
+        The verdict of a message stored as REFUSED is REFUSED with its finding. It may itself be a duplicate of an
+        accepted one (and gets its receipt), but nothing is ever a duplicate of it: once the cause of the refusal is
+        mended, a resend is a new message.
 
         Raises:
             LedgerUnavailable: it is not stored.

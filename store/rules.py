@@ -16,13 +16,15 @@ DECIDED: Final = frozenset({DeliveryState.SKIPPED, DeliveryState.SUPERSEDED, Del
 def stored(message: NewMessage, seq: int, partitions: int) -> Message:
     """The message as the ledger keeps it: with its place, its partition and at least one lane.
 
-    A message without a key has a lane of its own: it waits for nobody and nobody waits for it.
+    A message without a key has a lane of its own: it waits for nobody and nobody waits for it. A refused one is
+    not known again by its identity: once its cause is mended, the same bytes are a new message.
     """
     lanes = tuple(dict.fromkeys(message.lanes)) or (message.id,)
     return Message(
         id=message.id, channel=message.channel, raw=message.raw, received_at=message.received_at,
         control_id=message.control_id, message_type=message.message_type, sender=message.sender, lanes=lanes,
-        charset=message.charset, dedup=message.dedup, peer=message.peer, parent_id=message.parent_id,
+        charset=message.charset, peer=message.peer, parent_id=message.parent_id,
+        dedup=b"" if message.state is MessageState.REFUSED else message.dedup,
         replay_of=message.replay_of, state=message.state, findings=message.findings,
         ack_outcome=message.ack_outcome, seq=seq, partition=partition_of(lanes[0], partitions),
         since=message.received_at, reason=_reason(message))

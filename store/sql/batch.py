@@ -12,9 +12,9 @@ from typing import Final
 from canonical.receipt import ReceiptMint, Verdict
 from store.ledger import LeaseLost
 from store.partition import partition_of
-from store.records import DeliveryState, Message, MessageState
+from store.records import DeliveryState, Message
 from store.retention import UNPROCESSED
-from store.rules import receipt, receipt_for
+from store.rules import receipt_for
 from store.sql import rows
 from store.sql.driver import Again, Answer, Row, Transaction
 from store.sql.operations import Append, Commit, Inflight, Operation, Published, Settle, Task
@@ -131,9 +131,7 @@ class Batch:
         found = [*by_id.rows, *by_dedup.rows]
         if not found:
             raise Again  # it was purged between the two statements
-        message_id, control_id, received_at, state, findings = found[0]
-        return receipt(self._mint, Verdict.DUPLICATE, message_id, rows.text_out(control_id), received_at,
-                       MessageState(state), rows.findings(findings))
+        return rows.first_receipt(self._mint, found[0])
 
     # -- work ---------------------------------------------------------------------------------------------
 

@@ -68,8 +68,8 @@ class SqlLedger:
         self._driver, self._address, self._outbox = driver, address, outbox
         self._is = Statements(driver.shapes)
         self._keys = driver.shapes.keys
-        mint = ReceiptMint()
-        self._writer = Writer(driver, self._is, mint, partitions, name=name, linger_s=linger_s)
+        self._mint = ReceiptMint()
+        self._writer = Writer(driver, self._is, self._mint, partitions, name=name, linger_s=linger_s)
 
     # -- keeper: start and stop ---------------------------------------------------------------------------
 
@@ -113,6 +113,11 @@ class SqlLedger:
     # -- intake -------------------------------------------------------------------------------------------
 
     async def append(self, message: NewMessage) -> Receipt:
+        if message.state is MessageState.REFUSED and message.dedup:
+            # Its row has no identity that the insertion could meet; it is rare enough for a look of its own.
+            first = await self._read(self._is.first_by_dedup, message.dedup, message.channel)
+            if first:
+                return rows.first_receipt(self._mint, first[0])
         row, new = rows.message_row(message, self.partitions)
         receipt: Receipt = await self._writer.submit(Append(_future(), row, new))
         return receipt

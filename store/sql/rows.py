@@ -13,6 +13,7 @@ from canonical.event import Event
 from canonical.findings import Finding
 from canonical.model import AnyEntity
 from canonical.phi import Phi
+from canonical.receipt import Receipt, ReceiptMint, Verdict
 from store.records import (
     AckOutcome,
     Attempt,
@@ -29,7 +30,7 @@ from store.records import (
     State,
 )
 from store.retention import closed
-from store.rules import stored
+from store.rules import receipt, stored
 
 Row = tuple[Any, ...]
 
@@ -82,6 +83,13 @@ def message_row(message: NewMessage, partitions: int) -> tuple[Row, Message]:
         new.received_at, new.state.value, new.since, new.reason, new.ack_outcome.value,
         _encode(new.findings) if new.findings else None,
     ), new
+
+
+def first_receipt(mint: ReceiptMint, row: Row) -> Receipt:
+    """What a duplicate gets, from the row of the message that was here before (`Statements.first_by_dedup`)."""
+    message_id, control_id, received_at, state, found = row
+    return receipt(mint, Verdict.DUPLICATE, message_id, text_out(control_id), received_at, MessageState(state),
+                   findings(found))
 
 
 def message(row: Row) -> Message:

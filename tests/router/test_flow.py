@@ -338,6 +338,19 @@ async def test_what_a_channel_does_not_take_is_stored_and_refused(sent: dict[str
         assert (await world.engine.door.accept(submission(processing_id="P^T"))).positive
 
 
+async def test_a_resend_is_taken_once_the_configuration_is_mended() -> None:
+    """A refusal is an answer, not a memory: the second engine has the ledger of the first and takes ADT, too."""
+    ledger = MemoryLedger(partitions=4, outbox=False)
+    sent = submission(message_type="ADT^A08", dedup=b"x")
+    verdicts = []
+    for accepts in (("SIU",), ("SIU", "ADT"), ("SIU",)):
+        config = site(channels={"ehr": Channel(connector="c", mapping="json/x", accepts=accepts)})
+        async with World(config, ledger=ledger) as world:
+            verdicts.append((await world.engine.door.accept(sent)).verdict)
+            await world.settled()
+    assert verdicts == [Verdict.REFUSED, Verdict.ACCEPTED, Verdict.DUPLICATE]
+
+
 async def test_without_the_ledger_nothing_is_accepted() -> None:
     """Invariant 1."""
     class Away(MemoryLedger):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from canonical.event import Event, Source, Version
@@ -82,6 +83,25 @@ async def test_a_duplicate_gets_the_first_receipt_even_within_one_commit(ledger:
     assert {(r.message_id, r.control_id, r.received_at) for r in (first, second, third)} == {
         ("m0001", "C1", NOW + 1)}
     assert len(await ledger.received(0, 0, 10)) == 1
+
+
+async def test_nothing_is_a_duplicate_of_what_was_refused(ledger: Ledger) -> None:
+    """Whoever mends the configuration and has the message sent again expects it to be taken. Until then each
+    resend is refused and kept."""
+    refused = [await ledger.append(msgspec.structs.replace(message(n, dedup=b"same"), state=MessageState.REFUSED))
+               for n in (1, 2)]
+    taken, again = [await ledger.append(message(n, dedup=b"same")) for n in (3, 4)]
+    assert [r.verdict for r in (*refused, taken, again)] == [
+        Verdict.REFUSED, Verdict.REFUSED, Verdict.ACCEPTED, Verdict.DUPLICATE]
+    assert again.message_id == taken.message_id == "m0003"
+
+
+async def test_what_was_accepted_is_not_refused_when_it_comes_again(ledger: Ledger) -> None:
+    """Invariant 7: the stored acknowledgement, whatever the channel takes by now."""
+    first = await ledger.append(message(1, dedup=b"same"))
+    again = await ledger.append(msgspec.structs.replace(message(2, dedup=b"same"), state=MessageState.REFUSED))
+    assert (again.verdict, again.message_id) == (Verdict.DUPLICATE, first.message_id)
+    assert sum((await ledger.counts())["messages"].values()) == 1
 
 
 async def test_what_a_message_sets_in_motion_is_stored_whole(ledger: Ledger) -> None:

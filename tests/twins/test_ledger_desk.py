@@ -38,16 +38,17 @@ async def state_of(ledger: Ledger, delivery_id: str) -> Delivery:
 
 
 async def test_a_refused_message_is_stored_and_refused_each_time_it_comes(ledger: Ledger) -> None:
-    """A10, D01: the negative acknowledgement of a duplicate is the same as well."""
+    """A10. Each resend is seen by people; the same id again (the ledger was away) is the same message."""
     refused = message(1, state=MessageState.REFUSED, findings=(REASON,))
     again = message(2, state=MessageState.REFUSED, findings=(REASON,), dedup=b"D1")
     for copy in (refused, again, refused):
         receipt = await ledger.append(copy)
-        assert (receipt.verdict, receipt.message_id, receipt.finding) == (Verdict.REFUSED, "m0001", REASON)
+        assert (receipt.verdict, receipt.message_id, receipt.finding) == (Verdict.REFUSED, copy.id, REASON)
         assert not receipt.positive
     assert await ledger.received(0, 0, 10) == []
-    (stored,) = await ledger.find(MessageQuery(state=MessageState.REFUSED))
-    assert (stored.reason, stored.findings) == ("hl7.wrong_processing_id", (REASON,))
+    stored = await ledger.find(MessageQuery(state=MessageState.REFUSED))
+    assert {one.id for one in stored} == {"m0001", "m0002"}
+    assert {(one.reason, one.findings) for one in stored} == {("hl7.wrong_processing_id", (REASON,))}
 
 
 async def test_the_same_content_on_another_channel_or_without_a_fingerprint_is_no_duplicate(
