@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -92,7 +93,9 @@ async def feed(messages: Iterable[Sent], host: str, port: int, *, connections: i
     """Send messages and wait for the acknowledgement of each.
 
     A patient's messages take one connection, in order; each connection has one message under way. Without an
-    acknowledgement in time the same bytes are sent again on a new connection (F14), `attempts` times in all.
+    acknowledgement in time the same bytes are sent again on a new connection (F14), `attempts` times in all. So
+    they are after AR or CR with condition 207, an internal error: the receiver could not store them now, and a
+    patient's next message must not overtake (A09).
 
     Args:
         messages: What to send; must end.
@@ -177,10 +180,12 @@ class _Client:
             self._answer = None
 
     def _on_frame(self, line: Frames, frame: bytes) -> None:
-        msa = first(segments(frame), "MSA")
+        answer = segments(frame)
+        msa = first(answer, "MSA")
         waiting = self._answer is not None and not self._answer.done() and line is self._line
         if self._answer is not None and waiting and field(msa, 2) == self._awaited:
-            self._answer.set_result(field(msa, 1))
+            code = field(msa, 1)
+            self._answer.set_result("" if code in {"AR", "CR"} and _internal_error(answer) else code)
         else:
             self._tally.stray += 1
 
@@ -194,3 +199,8 @@ class _Client:
         if self._line is not None:
             self._line.transport.close()
             self._line = None
+
+
+def _internal_error(answer: list[str]) -> bool:
+    """True where ERR says 207 of table 0357: in ERR-3.1, and before version 2.5 in ERR-1.4.1."""
+    return "207" in re.split(r"[|^&]", first(answer, "ERR"))

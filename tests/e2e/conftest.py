@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers.conftest import fhir_packages, fhir_url
 from wiring.demo.stage import Stage, build
+
+__all__ = ["fhir_packages", "fhir_url", "stage"]
 
 
 @pytest.fixture
