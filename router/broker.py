@@ -53,5 +53,8 @@ class Broker(Protocol):
     def give_back(self, partition: int) -> None:
         """Go to the end of the line for this partition."""
 
+    def wanted(self, routing_key: str) -> bool:
+        """False where nobody is bound to it, as far as was known a second ago; True in doubt."""
+
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
         """Publish to subscribers; returns after all are confirmed. Raises BrokerAway."""

@@ -40,6 +40,9 @@ class LocalBroker:
     def give_back(self, partition: int) -> None:
         """There is no line."""
 
+    def wanted(self, routing_key: str) -> bool:
+        return bool(self._subscribers)
+
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
         for envelope in envelopes:
             for subscriber in self._subscribers:

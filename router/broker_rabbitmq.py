@@ -6,7 +6,9 @@
   RabbitMQ hands doorbell and partition to the next in line. Every new doorbell acknowledges the one before.
 * ``PREFIX.workers``: nothing is ever in it. Every worker consumes it, so its consumer count is how many there
   are, and each can tell its fair share. (The count of a queue with a single active consumer is 1.)
-* ``PREFIX.events``: a durable topic exchange for subscribers, published to with confirms.
+* ``PREFIX.events``: a durable topic exchange for subscribers, published to with confirms. Once a second, one
+  event of each routing key goes out as *mandatory*: if RabbitMQ returns it, nobody is bound to that key, and
+  events of the key need not be published until the next one is due. A new binding counts after a second.
 
 A connection that breaks is made again with back-off. Leased work goes on meanwhile; afterwards the partitions
 are dealt out anew.
@@ -17,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from typing import Any, Final
 
 import pika
@@ -37,6 +40,8 @@ HOLD_S: Final = 600.0
 FAIR_S: Final = 3.0
 #: Seconds a publish waits for its confirms.
 CONFIRM_S: Final = 10.0
+#: Seconds for which the answer holds that nobody is bound to a routing key.
+UNBOUND_S: Final = 1.0
 
 _QUEUE: Final = {"x-queue-type": "quorum", "x-single-active-consumer": True, "x-max-length": 1}
 
@@ -65,6 +70,25 @@ class _Waits:
                 future.set_exception(error)
 
 
+class _Batch:
+    """Envelopes published together: done when the last of them is confirmed."""
+
+    def __init__(self, size: int) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._left = size
+
+    def confirm(self) -> None:
+        """One of them is."""
+        self._left -= 1
+        if not self._left:
+            _resolve(self.done, None)
+
+    def fail(self, error: BrokerAway) -> None:
+        """One of them was not and will not be."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
 class RabbitBroker:
     """See `router.broker.Broker`.
 
@@ -85,8 +109,12 @@ class RabbitBroker:
         self._events: Any = None
         self._closed = asyncio.Event()
         self._waits = _Waits()
-        self._unconfirmed: dict[int, asyncio.Future[None]] = {}
+        self._unconfirmed: dict[int, _Batch] = {}
         self._published = 0
+        self._probed: dict[str, float] = {}
+        """When a routing key was last asked about."""
+        self._unbound: dict[str, float] = {}
+        """Until when it holds that nobody is bound to a routing key."""
         self._rung: set[int] = set()
         self._flushing = False
         self._on_ring: Callable[[int], None] | None = None
@@ -157,6 +185,7 @@ class RabbitBroker:
         await self._waits.call(events.exchange_declare, f"{self._prefix}.events", "topic", durable=True)
         self._published = 0
         await self._waits.call(events.confirm_delivery, self._confirmed)
+        events.add_on_return_callback(lambda _, method, __, ___: self._returned(method.routing_key))
         self._bells, self._events = bells, events
         self.connected.set()
         if self._on_ring is not None:
@@ -185,10 +214,11 @@ class RabbitBroker:
         self._bells = self._events = None
         self._tags.clear()
         self._held.clear()
-        for future in self._unconfirmed.values():
-            if not future.done():
-                future.set_exception(BrokerAway("connection lost"))
+        for batch in self._unconfirmed.values():
+            batch.fail(BrokerAway("connection lost"))
         self._unconfirmed.clear()
+        self._probed.clear()
+        self._unbound.clear()
 
     # -- doorbells ----------------------------------------------------------------------------------------
 
@@ -292,33 +322,52 @@ class RabbitBroker:
         channel = self._events
         if channel is None:
             raise BrokerAway("not connected")
-        futures = []
+        if not envelopes:
+            return
+        batch = _Batch(len(envelopes))
+        exchange = f"{self._prefix}.events"
         for envelope in envelopes:
             self._published += 1
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._unconfirmed[self._published] = future
-            futures.append(future)
+            self._unconfirmed[self._published] = batch
             channel.basic_publish(
-                f"{self._prefix}.events", envelope.routing_key, envelope.body,
+                exchange, envelope.routing_key, envelope.body,
                 pika.BasicProperties(content_type="application/json", delivery_mode=2,
-                                     message_id=envelope.event_id, headers=dict(envelope.headers)))
-        done = await asyncio.gather(
-            *[asyncio.wait_for(future, CONFIRM_S) for future in futures], return_exceptions=True)
-        if any(isinstance(result, BaseException) for result in done):
-            raise BrokerAway("not confirmed")
+                                     message_id=envelope.event_id, headers=dict(envelope.headers)),
+                mandatory=self._probes(envelope.routing_key))
+        try:
+            await asyncio.wait_for(batch.done, CONFIRM_S)
+        except TimeoutError:
+            raise BrokerAway("not confirmed") from None
+
+    def wanted(self, routing_key: str) -> bool:
+        return asyncio.get_running_loop().time() >= self._unbound.get(routing_key, 0.0)
+
+    def _probes(self, routing_key: str) -> bool:
+        """Whether the event about to be published shall ask if anybody is bound."""
+        now = asyncio.get_running_loop().time()
+        if now - self._probed.get(routing_key, -UNBOUND_S) < UNBOUND_S:
+            return False
+        self._probed[routing_key] = now
+        return True
+
+    def _returned(self, routing_key: str) -> None:
+        """Nobody was bound when the event came to the exchange, which was after it had been sent."""
+        if (probed := self._probed.get(routing_key)) is not None:
+            self._unbound[routing_key] = probed + UNBOUND_S
 
     def _confirmed(self, frame: Any) -> None:
         method = frame.method
         last = method.delivery_tag
-        tags = [tag for tag in self._unconfirmed if tag <= last] if method.multiple else [last]
+        # Tags grow, and a dict keeps their order.
+        tags = list(takewhile(lambda tag: tag <= last, self._unconfirmed)) if method.multiple else [last]
         for tag in tags:
-            future = self._unconfirmed.pop(tag, None)
-            if future is None or future.done():
+            batch = self._unconfirmed.pop(tag, None)
+            if batch is None:
                 continue
             if isinstance(method, pika.spec.Basic.Ack):
-                future.set_result(None)
+                batch.confirm()
             else:
-                future.set_exception(BrokerAway("refused"))
+                batch.fail(BrokerAway("refused"))
 
     # -- small things -------------------------------------------------------------------------------------
 

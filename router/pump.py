@@ -66,6 +66,12 @@ class Outbound(Protocol):
     def withdraw(self, delivery_ids: Iterable[str]) -> None:
         """These deliveries have been superseded."""
 
+    def wanted(self, event: Event) -> bool:
+        """False where no subscriber is there for such events."""
+
+    def announce(self, events: Sequence[Event]) -> None:
+        """These events have been committed, and subscribers may want them."""
+
 
 class Plan(msgspec.Struct):
     """One message on its way through a turn."""
@@ -319,7 +325,8 @@ class Pump:
             state=MessageState.PROCESSED if deliveries else MessageState.FILTERED,
             findings=(*message.findings, *plan.findings), events=tuple(step.event for step in plan.steps),
             states=tuple(states.values()), deliveries=tuple(deliveries), decisions=tuple(decisions),
-            aliases=tuple(aliases), superseded=tuple(superseded), fences=len(message.lanes) > 1)
+            aliases=tuple(aliases), superseded=tuple(superseded), fences=len(message.lanes) > 1,
+            wanted=any(self._outbound.wanted(step.event) for step in plan.steps))
 
     def _committed(self, messages: Sequence[Message], done: Sequence[Processed],
                    planned: Sequence[tuple[NewDelivery, Event]]) -> None:
@@ -329,6 +336,8 @@ class Pump:
                 self._outbound.withdraw(one.superseded)
         if planned:
             self._outbound.add(self._holding, planned)
+        if said := [event for one in done if one.wanted for event in one.events]:
+            self._outbound.announce(said)
         others = self._gate.homes()
         for message in messages:
             if len(message.lanes) > 1:

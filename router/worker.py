@@ -56,7 +56,14 @@ class Outgoing:
         for name, gatekeeper in self._gatekeepers.items():
             if mine := [pair for pair in planned if pair[0].destination == name]:
                 gatekeeper.add(holding, mine)
-        self._outbox.notify()
+
+    def wanted(self, event: Event) -> bool:
+        """See `router.pump.Outbound`."""
+        return self._outbox.wanted(event)
+
+    def announce(self, events: Sequence[Event]) -> None:
+        """See `router.pump.Outbound`."""
+        self._outbox.add(events)
 
     def withdraw(self, delivery_ids: Iterable[str]) -> None:
         """See `router.pump.Outbound`."""

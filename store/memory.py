@@ -170,7 +170,7 @@ class MemoryLedger:
         for event in one.events:
             if event.id not in self._events:
                 self._events[event.id] = event
-                if self._outbox:
+                if self._outbox and one.wanted:
                     self._unpublished[event.id] = None
         for decision in one.decisions:
             self._decisions.setdefault(decision.id, decision)

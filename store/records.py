@@ -227,6 +227,8 @@ class Processed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Ids of pending deliveries that newer state makes pointless."""
     fences: bool = False
     """True for a message with more than one lane: its fences are lifted in the same transaction."""
+    wanted: bool = True
+    """False where nobody is bound to its events: they count as published at once."""
 
 
 class Fence(msgspec.Struct, frozen=True, gc=False):

@@ -236,7 +236,7 @@ class SqlLedger:
     # -- work: writes -------------------------------------------------------------------------------------
 
     async def commit(self, lease: Lease, processed: Sequence[Processed]) -> None:
-        prepared = [rows.prepared(one, published=not self._outbox) for one in processed]
+        prepared = [rows.prepared(one, published=not (self._outbox and one.wanted)) for one in processed]
         await self._writer.submit(Commit(_future(), lease, prepared))
 
     async def inflight(self, lease: Lease, delivery_ids: Sequence[str], at: int) -> Collection[str]:

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from connectors.base import Delivered, Dispatch, Outcome
+from router.broker import Envelope
 from router.broker_local import LocalBroker
 from router.engine import Engine
 from store.opening import open_ledger
@@ -46,11 +47,17 @@ def say(line: str) -> None:
     os.write(1, f"{line}\n".encode())
 
 
+async def heard(envelope: Envelope) -> None:
+    """Somebody is bound, so that events take the way through the outbox."""
+
+
 async def main(database: str, folder: Path) -> None:
     ledger = open_ledger(database, partitions=2, outbox=True)
     await ledger.start()
+    broker = LocalBroker()
+    broker.subscribe(heard)
     peers = {name: File(folder / name) for name in SITE.destinations}
-    engine = Engine(SITE, "rev", ledger, LocalBroker(), JsonTranslator(), peers, {}, TestClock(),
+    engine = Engine(SITE, "rev", ledger, broker, JsonTranslator(), peers, {}, TestClock(),
                     f"victim:{os.getpid()}", lease_s=1.0, sweep_s=0.05)
     await engine.start({})
     say("ready")

@@ -161,6 +161,43 @@ async def test_events_are_published_again_until_they_are_confirmed() -> None:
     assert not await outbox.turn()
 
 
+async def test_what_a_dead_process_has_not_published_is_found_at_the_second_look(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first look leaves it to the process that committed it."""
+    monkeypatch.setattr("router.outbox.LOOK_S", 0.0)
+    heard: list[str] = []
+
+    class Dying(LocalBroker):
+        async def publish(self, envelopes: object) -> None:
+            raise BrokerAway("not connected")
+
+    async def subscriber(one: Envelope) -> None:
+        heard.append(one.event_id)
+
+    ledger, dying, living = MemoryLedger(partitions=4), Dying(), LocalBroker()
+    for broker in (dying, living):
+        broker.subscribe(subscriber)
+    outbox = Outbox(ledger, living)
+    assert not await outbox.turn()
+    async with World(ledger=ledger, broker=dying) as world:
+        first = await world.say(visit="A")
+        await world.settled()
+    assert not await outbox.turn()
+    assert await outbox.turn()
+    assert heard == [f"{first}.0"]
+    assert not await ledger.unpublished(1)
+
+
+async def test_events_that_nobody_wants_never_enter_the_outbox() -> None:
+    ledger = MemoryLedger(partitions=4)
+    async with World(ledger=ledger) as world:
+        await world.say(visit="A")
+        await world.settled()
+        assert not await ledger.unpublished(1)
+        counts = await ledger.counts()
+    assert counts["messages"] == {"processed": 1}
+
+
 # -- scores --------------------------------------------------------------------------------------------------
 
 

@@ -185,6 +185,26 @@ class TestRabbit:
         connection.close()
         await broker.stop()
 
+    async def test_a_key_without_a_binding_is_not_wanted_until_it_is_asked_again(
+            self, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("router.broker_rabbitmq.UNBOUND_S", 0.2)
+        broker = await self._made(prefix)
+        key = envelope(1).routing_key
+        assert broker.wanted(key)  # nobody knows yet
+        await broker.publish([envelope(1)])
+        assert not broker.wanted(key)
+        assert broker.wanted("patient.updated.ehr")
+        connection = pika.BlockingConnection(pika.URLParameters(services.RABBITMQ))
+        channel = connection.channel()
+        queue = channel.queue_declare("", exclusive=True).method.queue
+        channel.queue_bind(queue, f"{prefix}.events", key)
+        await until(lambda: broker.wanted(key))
+        await broker.publish([envelope(2)])
+        assert broker.wanted(key)
+        assert channel.basic_get(queue, auto_ack=True)[1].message_id == "e2"
+        connection.close()
+        await broker.stop()
+
     async def test_a_broken_connection_is_made_again_and_nothing_rung_is_lost(self, prefix: str) -> None:
         async with relay() as (port, cut):
             url = services.RABBITMQ.replace(":5672", f":{port}")
