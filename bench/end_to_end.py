@@ -25,7 +25,7 @@ import psycopg
 import typer
 
 from bench import peers, site
-from bench.processes import BenchError, Engine, helper, load
+from bench.processes import START_SECONDS, BenchError, Engine, helper, load
 from bench.report import VAR, console, emit, machine, table
 from bench.sampling import spy, top
 from tests import services
@@ -90,6 +90,8 @@ def measure(mode: str, connections: int, seconds: float, warmup: float, messages
                         folder / "engine.log")
         stack.callback(engine.stop)
         engine.await_port(port)
+        if mode == "distributed":
+            await_workers(environment["DRAGOMAN_DATABASE"], workers)
         profiles = [stack.enter_context(spy(name, pid, folder, seconds + warmup))
                     for name, pid in engine.pids.items() if profile]
         engine.begin()
@@ -113,6 +115,22 @@ def measure(mode: str, connections: int, seconds: float, warmup: float, messages
         "cpu_s": used["cpu_s"] | {"load": round(sent["cpu_s"], 2), "sinks": round(verdict["cpu_s"], 2)},
         "memory_mib": used["memory_mib"], "faults": faults, "profile": [top(path) for path in profiles],
     }
+
+
+def await_workers(database: str, workers: int) -> None:
+    """Wait until every partition is held and every worker that can have one has one: a start is no load.
+
+    Raises:
+        BenchError: it takes too long.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    with psycopg.connect(database, autocommit=True) as connection:
+        while time.monotonic() < deadline:
+            owners = [str(row[0]).rpartition("/")[0] for row in connection.execute("select owner from leases")]
+            if len(owners) == site.PARTITIONS and len(set(owners)) == min(workers, site.PARTITIONS):
+                return
+            time.sleep(0.1)
+    raise BenchError(f"the workers did not share the partitions within {START_SECONDS:.0f} s")
 
 
 def drain(engine: Engine, sinks: Any, expected: int) -> None:
