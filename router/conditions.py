@@ -9,15 +9,19 @@ does; a coded concept is its codes, an identifier its value) or one of `ABOUT`. 
 * ``present`` (it has a value), ``absent`` (never stated, or cleared)
 * ``above N``, ``below N`` (numbers)
 
+A value that the model rules out (``status: canceled``) is refused: the rule would be silent for ever.
+
 There are no expressions and no *or*: two alternatives are two rules, and each has a name that is recorded.
 """
 
 from __future__ import annotations
 
+import difflib
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -74,6 +78,8 @@ ABOUT: Final[dict[str, Getter]] = {
     "lead_hours": _lead_hours,
 }
 _SCORE: Final = "score."
+#: How alike a word and a code are (difflib) for the word to be the code misspelt.
+_MISSPELT: Final = 0.85
 _WORDS: Final = ("= VALUE", "in (A, B)", "starts VALUE", "present", "absent", "above N", "below N")
 
 
@@ -83,7 +89,9 @@ def compile_condition(fact: str, condition: str, scorers: Iterable[str] = ()) ->
     Raises:
         BadCondition: no such fact, or not a condition.
     """
-    return _test(_getter(fact, tuple(scorers)), condition.strip())
+    test = _test(_getter(fact, tuple(scorers)), condition.strip())
+    _possible(fact, condition.strip())
+    return test
 
 
 def compile_all(tests: Iterable[Test]) -> Test:
@@ -117,6 +125,47 @@ def _test(get: Getter, text: str) -> Test:
         raise BadCondition("the condition is empty", _WORDS, about_fact=False)
     equal = text[1:].strip() if text[0] == "=" else text
     return lambda facts: any(str(value) == equal for value in get(facts))
+
+
+def _possible(fact: str, text: str) -> None:
+    """Raise for a value that the fact can never have: such a rule would be silent for ever.
+
+    Where the fact is free text for one kind of entity (the status of a location), only what is nearly a code
+    is taken for a misspelt one.
+    """
+    codes, closed = _codes(fact)
+    if not codes or text in {"present", "absent"}:
+        return
+    word, _, rest = text.partition(" ")
+    if word in {"above", "below"}:
+        if closed:
+            raise BadCondition(f"{fact} is no number", _WORDS, about_fact=False)
+        return
+    if word == "starts" and rest:
+        if closed and not any(code.startswith(rest.strip()) for code in codes):
+            raise _never(fact, rest.strip(), text, codes)
+        return
+    listed = rest.strip()[1:-1].split(",") if word == "in" else [text[1:] if text[0] == "=" else text]
+    for value in map(str.strip, listed):
+        if value not in codes and (closed or difflib.get_close_matches(value, codes, 1, _MISSPELT)):
+            raise _never(fact, value, text, codes)
+
+
+def _never(fact: str, value: str, text: str, codes: Iterable[str]) -> BadCondition:
+    return BadCondition(f"{fact} is never {value}", [text.replace(value, code) for code in codes], about_fact=False)
+
+
+def _codes(fact: str) -> tuple[tuple[str, ...], bool]:
+    """The codes that the model has for a fact, and whether it can have no other value."""
+    if fact == "entity":
+        return tuple(kind.__name__ for kind in typing.get_args(AnyEntity)), True
+    if fact == "late":
+        return ("yes", "no"), True
+    if fact in ABOUT or fact.startswith(_SCORE):
+        return (), False
+    leaves = {leaf for hint in _check(fact, tuple(fact.split("."))) for leaf in _leaves(hint)}
+    enums = [leaf for leaf in leaves if isinstance(leaf, type) and issubclass(leaf, StrEnum)]
+    return tuple(sorted(member.value for enum in enums for member in enum)), len(enums) == len(leaves)
 
 
 def _number(get: Getter, word: str, text: str) -> Test:
@@ -178,9 +227,10 @@ def _leaf(value: Any) -> Iterable[Any]:
         yield value
 
 
-def _check(fact: str, names: tuple[str, ...]) -> None:
-    """Raise unless some entity has the path."""
+def _check(fact: str, names: tuple[str, ...]) -> list[Any]:
+    """The types that the path has where it leads somewhere. Raise unless some entity has it."""
     places: list[type] = list(typing.get_args(AnyEntity))
+    hints: list[Any] = []
     for depth, name in enumerate(names):
         fields = {n: t for place in places for n, t in _fields(place).items()}
         if name not in fields:
@@ -188,12 +238,23 @@ def _check(fact: str, names: tuple[str, ...]) -> None:
             known = [f"{prefix}.{n}" if prefix else n for n in fields]
             raise BadCondition(f"there is no fact {fact}", [*known, *(ABOUT if not depth else ())],
                                about_fact=True)
-        places = [kind for place in places if name in _fields(place) for kind in _structs(_fields(place)[name])]
+        hints = [_fields(place)[name] for place in places if name in _fields(place)]
+        places = [kind for hint in hints for kind in _structs(hint)]
+    return hints
 
 
 def _fields(kind: type) -> dict[str, Any]:
     hidden = {"extensions"} if issubclass(kind, Entity) else set()
     return {name: hint for name, hint in typing.get_type_hints(kind).items() if name not in hidden}
+
+
+def _leaves(hint: Any) -> Iterable[Any]:
+    """The types a value can have once it is there: no null, no absence, one item of a list."""
+    if typing.get_origin(hint) in {types.UnionType, typing.Union, tuple}:
+        for part in typing.get_args(hint):
+            yield from _leaves(part)
+    elif hint not in {type(None), msgspec.UnsetType, Ellipsis}:
+        yield hint
 
 
 def _structs(hint: Any) -> Iterable[type]:

@@ -30,3 +30,12 @@ METRICS_PORT: Final = declare(
 NO_TABLE: Final = declare(
     "config.no_table", Severity.FATAL, "The configuration names no mapping table for this kind of message.",
     "Add the type to `mapping` of the channel or destination, then replay.")
+NO_OVERLAY: Final = declare(
+    "config.no_overlay", Severity.WARNING, "The site has no tables of its own; the standard ones are used.",
+    "Correct `site`, add a folder under mappings/sites, or leave `site` out.")
+CHARSET: Final = declare(
+    "config.charset", Severity.WARNING, "The character set has no name anybody knows.",
+    "A name of HL7 table 0211 (8859/1, UNICODE UTF-8) or an IANA name (windows-1252).")
+SILENT_RULE: Final = declare(
+    "config.silent_rule", Severity.WARNING, "A route or rule waits for an event that never comes.",
+    "Correct the event in its `when`; docs/canonical.md lists the events.")

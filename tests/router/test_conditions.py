@@ -82,3 +82,27 @@ def test_what_cannot_be_tested_is_refused_with_what_could(fact: str, condition: 
     with pytest.raises(BadCondition) as caught:
         compile_condition(fact, condition)
     assert caught.value.about_fact is about_fact
+
+
+@pytest.mark.parametrize(("fact", "condition", "right"), [
+    ("status", "canceled", "cancelled"), ("status", "in (booked, canceled)", "in (booked, cancelled)"),
+    ("status", "= bookd", "= booked"), ("entity", "Apointment", "Appointment"), ("late", "true", "yes"),
+    ("participants.kind", "starts pract_", "starts practitioner"),
+])
+def test_a_value_the_model_rules_out_is_refused_because_its_rule_would_be_silent_for_ever(
+        fact: str, condition: str, right: str) -> None:
+    with pytest.raises(BadCondition) as caught:
+        compile_condition(fact, condition)
+    assert right in caught.value.known
+    assert not caught.value.about_fact
+
+
+def test_a_fact_of_a_closed_set_is_no_number() -> None:
+    with pytest.raises(BadCondition, match="no number"):
+        compile_condition("participants.kind", "above 3")
+
+
+def test_free_text_may_be_anything_and_the_beginning_of_a_code_will_do() -> None:
+    compile_condition("location.room", "in (no such room, 12)")
+    compile_condition("status", "in (suspended, active)")  # a location's, which is no appointment's
+    compile_condition("participants.kind", "starts pract")
