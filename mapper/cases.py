@@ -132,7 +132,7 @@ class _Case:
                 self._write(mapping)
         except Rejection as rejection:
             if not self._expected_error(rejection.findings):
-                self._mismatches += [Mismatch(found.row or str(self._case.mark), found.code, "", str(found))
+                self._mismatches += [Mismatch(found.row or str(self._case.mark), found.code, "", _told(found))
                                      for found in rejection.findings]
         return CaseResult(self._text("name") or "(no name)", str(self._case.mark), tuple(self._mismatches))
 
@@ -381,6 +381,11 @@ def _text_of(value: Any) -> str:
     if isinstance(value, (str, int, float)):
         return str(value)
     return "$stated"
+
+
+def _told(found: Finding) -> str:
+    """A finding without its code and place: they stand before it."""
+    return found.detail + (f" ({found.hint})" if found.hint else "")
 
 
 def _fits(expected: str, actual: str) -> bool:

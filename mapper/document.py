@@ -141,6 +141,9 @@ def parse(source: bytes | str, file: str) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Mark(file, mark.line + 1, mark.column + 1) if mark else Mark(file, 1, 1)
+        lines = text.split("\n")[place.line - 1:place.line]
+        if lines and lines[0][place.column - 1:place.column] == "\t":
+            raise fail(SYNTAX, place, "a tab", "YAML is indented with blanks only") from None
         raise fail(SYNTAX, place, error.problem or "") from None
     except yaml.YAMLError:
         raise fail(SYNTAX, Mark(file, 1, 1), "a character that YAML does not allow") from None
@@ -329,4 +332,12 @@ def _locate(node: Node, message: str) -> Finding:
             node = node.entries[name].value
         elif index and isinstance(node, Sequence) and int(index) < len(node.items):
             node = node.items[int(index)]
+    wrong = _WRONG_TYPE.fullmatch(text)
+    if wrong is not None and wrong[1] in _IN_WORDS:
+        return located(VALUE, node.mark, f"expected {_IN_WORDS[wrong[1]]}")
     return located(VALUE, node.mark, text)
+
+
+#: What msgspec says of a scalar that is not what it should be; here every scalar is text, and "got str" misleads.
+_WRONG_TYPE: Final = re.compile(r"Expected `(\w+)`, got `str`")
+_IN_WORDS: Final = {"int": "a whole number (int)", "float": "a number (float)", "bool": "yes or no (bool)"}

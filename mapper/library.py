@@ -212,7 +212,8 @@ class Library:
                     problems.extend(rejection.findings)
             if problems:
                 raise Rejection(*problems)
-            self._parts[key] = Parts(self._formats[family], self.vocabs, types)
+            self._parts[key] = Parts(self._formats[family], self.vocabs, types,
+                                     frozenset(self._vocab_nodes) - frozenset(self.vocabs))
         return self._parts[key]
 
     def _add_type(self, types: dict[tuple[str, str], Table], family: str, name: str, node: Node, site: str) -> None:

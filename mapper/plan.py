@@ -168,6 +168,8 @@ class Parts(msgspec.Struct, frozen=True):
     vocabs: ReadOnly[str, Vocab]
     types: ReadOnly[tuple[str, str], Table]
     """Data-type tables of the family by (wire type, name of canonical struct)."""
+    faulty: frozenset[str] = frozenset()
+    """Code tables that are there but cannot be used."""
 
 
 def _role(plan: Plan, name: str, index: int | None) -> tuple[tuple[str, Any], ...]:
@@ -489,6 +491,9 @@ class Planner:
             return None
         name = document.scalar(value, "map")
         vocab = self.parts.vocabs.get(name.text)
+        if vocab is None and name.text in self.parts.faulty:
+            raise document.fail(UNKNOWN_VOCAB, name.mark, f"the code table {name.text} has errors of its own",
+                                "mend it first: they are listed with its file")
         if vocab is None:
             raise document.fail(UNKNOWN_VOCAB, name.mark, f"there is no code table {name.text}",
                                 did_you_mean(name.text, self.parts.vocabs))

@@ -82,6 +82,10 @@ def load(node: Node, others: ReadOnly[str, Node]) -> Vocab:
     words = document.scalars(unsent, "unsent") if unsent is not None else []
     inward, outward, problems = _index(rows)
     enum = model.enums().get(canonical)
+    if enum is None and canonical != "text" and ":" not in canonical:
+        problems.append(located(NOT_CANONICAL, table.entries["canonical"].value.mark,
+                                f"{canonical} is no enumeration of the canonical model",
+                                document.did_you_mean(canonical, [*model.enums(), "text"])))
     if enum is not None:
         codes = [member.value for member in enum]
         problems += [located(NOT_CANONICAL, row.mark, f"{row.canonical} is no {canonical}",

@@ -125,6 +125,11 @@ class Dictionary:
         """Names of all composite data types of this version."""
         return frozenset(name.removesuffix("_SIMPLE") for name in _library(self.version).DATATYPES_STRUCTS)
 
+    def has_datatype(self, name: str) -> bool:
+        """Whether any version has the data type, primitive or composite."""
+        return name == "varies" or any(name in _library(version).BASE_DATATYPES for version in VERSIONS) \
+            or bool(self.components(name))
+
     def structures(self) -> frozenset[str]:
         """Names of all message structures of this version."""
         return frozenset(_library(self.version).MESSAGES)

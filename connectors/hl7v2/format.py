@@ -779,7 +779,8 @@ class Hl7Format:
             near = sorted(each for each in known.structures() if each[:3] == structure[:3])
             raise PathError(f"HL7 {version} has no structure {structure}",
                             hint=f"known: {', '.join(near[:12])}" if near else "")
-        fields = {segment: {_number(number): _declared(text) for number, text in cells.items()}
+        fields = {segment: {_number(number): _declared(f"{segment}-{number}", text, known)
+                            for number, text in cells.items()}
                   for segment, cells in declared.items()}
         return MessageShape(known.extended(fields) if fields else known, node, is_root=True)
 
@@ -896,9 +897,13 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _declared(text: str) -> tuple[str, str]:
+def _declared(place: str, text: str, known: Dictionary) -> tuple[str, str]:
     datatype, _, label = text.strip().partition(" ")
-    return datatype.removesuffix("*"), label.strip()
+    datatype = datatype.removesuffix("*")
+    if not known.has_datatype(datatype):
+        raise PathError(f"segments: {place} has the data type {datatype}, which HL7 does not have",
+                        hint="TYPE name: ST room, IS code, TS time; see the data types of the standard")
+    return datatype, label.strip()
 
 
 def _in_order(draft: Draft, plan: Node | None, index: int, numbered: Mapping[str, list[int]],

@@ -35,8 +35,10 @@ def tested(view: Tested) -> RenderableType:
         if failure.case != case:
             case = failure.case
             parts.append(Text.assemble(("FAILED ", "bold red"), (case, "bold")))
-        parts.append(Text.assemble(f"    {failure.row}: {failure.what}: expected ", (failure.expected, "green"),
-                                   ", got ", (failure.actual, "red")))
+        what = Text(f"    {failure.row}: {failure.what}: ")
+        if failure.expected:
+            what = Text.assemble(what, "expected ", (failure.expected, "green"), ", got ")
+        parts.append(Text.assemble(what, (failure.actual, "red")))
     parts.append(Text(f"{view.passed} passed, {view.failed} failed, in {many(view.files, 'file')}",
                       style="green" if view.ok else "bold red"))
     return Group(*parts)

@@ -63,6 +63,7 @@ def test_limits_hold_before_anything_is_built() -> None:
         ("a: 1\n b: 2", "t.yaml:2:"),
         ("a: 1\n---\nb: 2\n", "t.yaml:3:1"),
         ("? [a]\n: b\n", "t.yaml:1:"),
+        ("a:\n\tb: 1\n", "t.yaml:2:1: a tab (YAML is indented with blanks only)"),
     ],
 )
 def test_what_is_not_yaml_is_located(text: str, place: str) -> None:
@@ -106,8 +107,8 @@ def test_a_document_becomes_a_struct_with_numbers_and_booleans() -> None:
         ("inners: [{prt: 80}]", "document.unknown_key at t.yaml:1:11: unknown key prt (did you mean port?)"),
         ("inners: [{prt: 80}]", "document.missing at t.yaml:1:10: the key port is missing"),
         ("inners:\n  - port: 0\n", "document.value at t.yaml:2:11"),
-        ("inners: [{port: many}]", "document.value at t.yaml:1:17"),
-        ("inners: [{port: 80, fast: maybe}]", "document.value at t.yaml:1:27"),
+        ("inners: [{port: many}]", "document.value at t.yaml:1:17: expected a whole number"),
+        ("inners: [{port: 80, fast: maybe}]", "document.value at t.yaml:1:27: expected yes or no"),
         ("inners: 3", "document.value at t.yaml:1:9"),
         ("{}", "document.missing at t.yaml:1:1: the key inners is missing"),
     ],

@@ -206,6 +206,10 @@ def test_a_field_has_one_row(rows: str, expected: str) -> None:
             "fields: {}\n",
             "two is not a field number",
         ),
+        (
+            "mapping: hl7v2/x\nformat: hl7v2/SIU_S12\nentity: Appointment\nsegments: {ZAP: {2: XX x}}\nfields: {}\n",
+            "ZAP-2 has the data type XX, which HL7 does not have",
+        ),
     ],
 )
 def test_a_wrong_header_is_found(text: str, expected: str) -> None:
@@ -232,6 +236,21 @@ def test_a_wrong_header_is_found(text: str, expected: str) -> None:
 def test_a_code_table_reads_both_ways_or_does_not_pass(codes_: str, expected: str) -> None:
     text = f"vocab: v\nsource: S\ncanonical: AppointmentStatus\ncodes:\n{codes_}"
     assert expected in " ".join(map(str, problems(text, "vocab__v")))
+
+
+def test_a_code_table_translates_to_what_the_model_has() -> None:
+    assert "vocab/w.yaml:3:12: AppointmentStatuss is no enumeration of the canonical model " \
+           "(did you mean AppointmentStatus?)" in only_problem(
+               "vocab: w\nsource: S\ncanonical: AppointmentStatuss\ncodes: []\n", "vocab__w")
+
+
+def test_a_row_whose_code_table_is_faulty_points_there() -> None:
+    found = changed(vocab__status="vocab: status\nsource: S\ncanonical: AppointmentStatus\n"
+                                  "codes: [{source: B, canonical: boked}]\n").check()
+    told = " ".join(map(str, found))
+    assert "boked is no AppointmentStatus" in told
+    assert "the code table status has errors of its own" in told
+    assert "there is no code table status" not in told
 
 
 def test_a_canonical_code_nobody_sends_is_a_warning_unless_it_is_meant() -> None:
