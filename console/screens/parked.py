@@ -15,8 +15,12 @@ def _cluster(cluster: Cluster) -> RenderableType:
     lines = [head, Text(f"    first {short(cluster.oldest)}, last {short(cluster.newest)} UTC", style="dim")]
     if cluster.summary:
         lines.append(Text(f"    {cluster.summary}"))
-    if cluster.hint:
+    lines += [Text(f"    at {cause}", style="italic") for cause in cluster.causes]
+    if cluster.hint and not cluster.causes:
         lines.append(Text(f"    hint: {cluster.hint}", style="italic"))
+    if cluster.example:
+        lines.append(Text.assemble("    show: ", (cluster.example, "cyan"),
+                                   ("   (the oldest)" if cluster.count > 1 else "", "dim")))
     lines += [Text.assemble("    look: ", (cluster.look, "cyan")),
               Text.assemble("    mend: ", (cluster.fix, "cyan"), ("   (dry run; add --yes --reason)", "dim")),
               Text(f"    page: {cluster.page}", style="dim")]

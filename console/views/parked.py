@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 import msgspec
 
-from canonical.findings import declared
+from canonical.findings import Finding, declared
 from console.clock import iso
 from store.ledger import Desk
+from store.records import DeliveryState, MessageQuery, MessageState
+
+#: Members that are looked at for their causes, and causes that are told.
+_LOOKED_AT: Final = 200
+_TOLD: Final = 3
 
 
 class Cluster(msgspec.Struct, kw_only=True):
@@ -22,6 +30,11 @@ class Cluster(msgspec.Struct, kw_only=True):
     newest: str
     hint: str
     page: str
+    causes: list[str]
+    """What exactly is wrong and how to mend it, as the findings of the members say: the code table's name and
+    file. A few at most, and none where the words of the code itself are all there is."""
+    example: str
+    """Command that shows one member whole; empty where it is gone by now."""
     look: str
     """Command that shows the members."""
     fix: str
@@ -44,7 +57,9 @@ async def parked_view(desk: Desk, held: int) -> ParkedView:
         of_messages = what.startswith("message")
         scope = f"--channel {where}" if of_messages else f"--destination {where}"
         members = scope if of_messages else f"--parked-at {where}"
+        example, causes = await (_messages(desk, where, reason) if of_messages else _deliveries(desk, where, reason))
         clusters.append(Cluster(
+            causes=causes, example=f"dragoman show {example}" if example else "",
             what="message" if of_messages else "delivery", where=where, reason=reason, count=count,
             oldest=iso(oldest), newest=iso(newest),
             summary=code.summary if code else "", hint=code.hint if code else "",
@@ -52,3 +67,28 @@ async def parked_view(desk: Desk, held: int) -> ParkedView:
             look=f"dragoman messages {members} --code {reason}",
             fix=f"dragoman replay {scope} --code {reason}"))
     return ParkedView(clusters=sorted(clusters, key=lambda cluster: -cluster.count), held=held)
+
+
+async def _messages(desk: Desk, channel: str, reason: str) -> tuple[str, list[str]]:
+    found = await desk.find(MessageQuery(channel=channel, state=MessageState.PARKED, reason=reason,
+                                         limit=_LOOKED_AT))
+    return found[-1].id if found else "", _causes(reason, (each for one in found for each in one.findings))
+
+
+async def _deliveries(desk: Desk, destination: str, reason: str) -> tuple[str, list[str]]:
+    found = await desk.find_deliveries(destination=destination, state=DeliveryState.PARKED, reason=reason,
+                                       limit=_LOOKED_AT)
+    example = found[0].event_id.rpartition(".")[0] if found else ""
+    return example, _causes(reason, (each for one in found for each in one.findings))
+
+
+def _causes(reason: str, findings: Iterable[Finding]) -> list[str]:
+    """Places, details and hints that say more than the declaration of the code, each once."""
+    code = declared().get(reason)
+    told = set()
+    for one in findings:
+        place = " ".join(part for part in (one.at, one.field, one.row) if part)
+        detail = "" if code is not None and one.detail == code.summary else one.detail
+        if one.code == reason and (place or detail):
+            told.add(": ".join(part for part in (place, detail) if part) + (f" ({one.hint})" if one.hint else ""))
+    return sorted(told)[:_TOLD]

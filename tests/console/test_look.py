@@ -142,6 +142,18 @@ def test_parked_clusters_by_reason_with_the_command_that_mends(dragoman: Dragoma
     assert said.json["held"] == 1
 
 
+def test_a_cluster_says_what_exactly_is_wrong_and_shows_an_example(dragoman: Dragoman) -> None:
+    clusters = {cluster["what"]: cluster for cluster in dragoman("parked", "--json").json["clusters"]}
+    assert clusters["message"]["causes"] == ["SCH-8.1 type: no row for this code in mercy/visit (see its file)"]
+    assert clusters["message"]["example"] == "dragoman show m2"
+    assert clusters["delivery"]["causes"] == []
+    for cluster in clusters.values():
+        assert dragoman(*cluster["example"].split()[1:]).code == 0
+    screen = dragoman("parked").out
+    assert "at SCH-8.1 type: no row for this code in mercy/visit (see its file)" in screen
+    assert "show: dragoman show m2" in screen
+
+
 def test_nothing_parked_is_exit_code_0(dragoman: Dragoman, world: World) -> None:
     world.ledger.__init__(partitions=4)  # type: ignore[misc]  # an empty ledger in the same house
     said = dragoman("parked")

@@ -100,7 +100,8 @@ async def _fill(ledger: MemoryLedger) -> None:
                   decisions=(Decision(id="m1.0:triage", event_id="m1.0", kind="triage", at=T0 + 5 * SECOND,
                                       body={"rules": ["urgent"], "revision": "abc123"}),)),
         Processed(message_seq=poison.seq, message_id="m2", state=MessageState.PARKED, at=T0 + 6 * SECOND,
-                  reason=UNMAPPED.name, findings=(finding(UNMAPPED, at="SCH-8.1", field="type"),),
+                  reason=UNMAPPED.name, findings=(finding(UNMAPPED, at="SCH-8.1", field="type",
+                                    detail="no row for this code in mercy/visit", hint="see its file"),),
                   revision="abc123"),
     ])
     await ledger.settle(lease, [
