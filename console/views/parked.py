@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 
-from canonical.findings import Finding, declared
+from canonical.findings import Finding, Severity, declared
 from console.clock import iso
 from store.ledger import Desk
 from store.records import DeliveryState, MessageQuery, MessageState
@@ -72,23 +72,30 @@ async def parked_view(desk: Desk, held: int) -> ParkedView:
 async def _messages(desk: Desk, channel: str, reason: str) -> tuple[str, list[str]]:
     found = await desk.find(MessageQuery(channel=channel, state=MessageState.PARKED, reason=reason,
                                          limit=_LOOKED_AT))
-    return found[-1].id if found else "", _causes(reason, (each for one in found for each in one.findings))
+    return found[-1].id if found else "", _causes(reason, [one.findings for one in found])
 
 
 async def _deliveries(desk: Desk, destination: str, reason: str) -> tuple[str, list[str]]:
     found = await desk.find_deliveries(destination=destination, state=DeliveryState.PARKED, reason=reason,
                                        limit=_LOOKED_AT)
     example = found[0].event_id.rpartition(".")[0] if found else ""
-    return example, _causes(reason, (each for one in found for each in one.findings))
+    return example, _causes(reason, [one.findings for one in found])
 
 
-def _causes(reason: str, findings: Iterable[Finding]) -> list[str]:
-    """Places, details and hints that say more than the declaration of the code, each once."""
+def _causes(reason: str, members: Iterable[Sequence[Finding]]) -> list[str]:
+    """Places, details and hints that say more than the declaration of the code, each once. A field that is
+    missing because it could not be read is told by the reason for that."""
     code = declared().get(reason)
-    told = set()
-    for one in findings:
-        place = " ".join(part for part in (one.at, one.field, one.row) if part)
-        detail = "" if code is not None and one.detail == code.summary else one.detail
-        if one.code == reason and (place or detail):
-            told.add(": ".join(part for part in (place, detail) if part) + (f" ({one.hint})" if one.hint else ""))
-    return sorted(told)[:_TOLD]
+    told: dict[str, None] = {}
+    for findings in members:
+        named = [one for one in findings if one.code == reason]
+        fields = {one.field for one in named if one.field}
+        deeper = [one for one in findings
+                  if one.field in fields and one.code != reason and one.severity is Severity.ERROR]
+        for one in deeper or named:
+            place = " ".join(part for part in (one.at, one.field, one.row) if part)
+            detail = "" if code is not None and one.detail == code.summary else one.detail
+            if place or detail:
+                text = ": ".join(part for part in (place, detail) if part)
+                told.setdefault(f"{text} ({one.hint})" if one.hint else text)
+    return list(told)[:_TOLD]

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from canonical.findings import finding
+from console.views.parked import _causes
+from mapper.run import REQUIRED
+from mapper.times import NO_OFFSET
 from tests.console.world import CANARY, T0, World
 
 Dragoman = Callable[..., Any]
@@ -183,3 +187,14 @@ def test_the_newest_state_is_read_each_time(dragoman: Dragoman, world: World) ->
         at=T0, actor="t", action="message.skipped", subject="m2", reason="nonsense")))
     rows = {row["id"]: row for row in dragoman("messages", "--json").json["messages"]}
     assert (rows["m2"]["state"], rows["m3"]["state"]) == ("discarded", "received")
+
+
+def test_a_field_that_could_not_be_read_is_told_by_its_own_fault_not_as_missing() -> None:
+    required = finding(REQUIRED, at="AIL-6", field="start", row="siu.yaml:61:3")
+    unread = finding(NO_OFFSET, at="TQ1-7", field="start", row="siu.yaml:61:3")
+    other = finding(NO_OFFSET, at="TQ1-8", field="end", row="siu.yaml:67:3")
+    assert _causes(REQUIRED.name, [(unread, required, other)] * 2) == [
+        "TQ1-7 start siu.yaml:61:3: a time of day without offset, and no zone is known "
+        "(declare the sender's `zone` in its site overlay)"]
+    (alone,) = _causes(REQUIRED.name, [(required,)])
+    assert alone.startswith("AIL-6 start siu.yaml:61:3 (")
