@@ -40,6 +40,7 @@ routes:
   - {{route: everything, to: [downstream, erp]}}
 broker: {{prefix: {prefix}}}
 partitions: {partitions}
+translators: 1
 """
 
 

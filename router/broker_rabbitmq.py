@@ -31,8 +31,9 @@ from router.faults import report
 
 #: Seconds between attempts to connect: first, longest.
 RECONNECT_S: Final = (0.2, 10.0)
-#: Rings of one partition closer together than this are one.
-COALESCE_S: Final = 0.005
+#: Rings of one partition closer together than this are one. Each is a few writes to the disk of RabbitMQ and a
+#: turn of the pump with its reads; only the second of two close ones waits.
+COALESCE_S: Final = 0.025
 #: A doorbell is held no longer than this before it is exchanged for a new one: RabbitMQ closes the channel of
 #: a consumer that holds a delivery for 30 minutes (``consumer_timeout``).
 HOLD_S: Final = 600.0

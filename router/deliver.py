@@ -56,7 +56,7 @@ LOST_EVENT: Final = declare(
 #: Consecutive failures of different deliveries after which the destination itself is taken to be in trouble.
 TROUBLE: Final = 3
 #: Deliveries marked in flight at once where repeating one is harmless.
-WINDOW: Final = 64
+WINDOW: Final = 512
 #: Events kept in memory a destination; the rest is read when its turn comes.
 EVENTS_KEPT: Final = 4_000
 #: Seconds between attempts to reach a ledger that is away.
@@ -192,6 +192,11 @@ class Gatekeeper:
         return Status(destination=self.name, health=self._health, since=self._health_since,
                       reason=self._health_reason, waiting=len(self._by_id) - self._busy - parked,
                       in_flight=self._busy, parked=parked)
+
+    @property
+    def due(self) -> int:
+        """Deliveries that could go now, were there more hands; 0 while the destination does not take any."""
+        return len(self._due) if self._health is Health.OPEN else 0
 
     # -- what is to be delivered --------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from router.deliver import Gatekeeper, Respond, Status
 from router.faults import report
 from router.ids import MessageIds
 from router.outbox import Outbox
+from router.pressure import Pressure
 from router.receive import Door
 from router.scoring import Panel, Scorer
 from router.site import Site, shared_resources
@@ -93,18 +94,19 @@ class Engine:
         self._clock = clock
         self._marks = marks or {}
         self.role = role
-        self.door = Door(ledger, site.channels, site.partitions, MessageIds(clock, chance.getrandbits(24)),
-                         broker.ring)
         self._outbox = Outbox(ledger, broker, full=site.broker.events == "full")
         gatekeepers = {
             name: Gatekeeper(name, destination, senders[name], ledger, bureau, clock, chance.random,
                              respond if destination.responses else None)
             for name, destination in site.destinations.items()} if role.works else {}
+        pressure = Pressure(lambda: max((one.due for one in gatekeepers.values()), default=0))
+        self.door = Door(ledger, site.channels, site.partitions, MessageIds(clock, chance.getrandbits(24)),
+                         broker.ring, pressure if role is Role.ALL else None)
         panel = Panel([(scorers[name], entry.deadline_ms / 1000, entry.answer, entry.events)
                        for name, entry in site.scorers.items()], clock)
         self.worker = Worker(owner, ledger, broker, self._outbox, gatekeepers, bureau,
                              Rulebook(site, revision), panel, site.destinations, clock, site.partitions,
-                             lease_s=lease_s, sweep_s=sweep_s)
+                             lease_s=lease_s, sweep_s=sweep_s, taken=pressure.taken)
         self._receivers: dict[str, Receiver] = {}
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -28,7 +28,7 @@ from router.merges import aliases_of
 from router.scoring import Advised, Panel
 from router.site import Destination
 from router.subjects import Step, Subjects
-from router.translate import SLICE_S, Bureau, Translation
+from router.translate import SLICE_S, Bureau, Translation, place_of
 from router.triage import Rulebook
 from store.ledger import LeaseLost, LedgerUnavailable, Work
 from store.partition import partition_of
@@ -96,11 +96,14 @@ class Pump:
         outbound: takes what was planned.
         ring: wakes the workers of other partitions.
         clock: for the time.
+        taken: told how many messages were looked at for the first time.
     """
 
     def __init__(self, holding: Holding, work: Work, bureau: Bureau, rulebook: Rulebook, panel: Panel,
                  destinations: Mapping[str, Destination], outbound: Outbound,
-                 ring: Callable[[Iterable[int]], None], clock: Clock, partitions: int) -> None:
+                 ring: Callable[[Iterable[int]], None], clock: Clock, partitions: int,
+                 taken: Callable[[int], None]) -> None:
+        self._taken = taken
         self._holding = holding
         self._work = work
         self._bureau = bureau
@@ -136,10 +139,12 @@ class Pump:
             return False
         if self._gate.set_fences(await self._work.fences(self._holding.partition)):
             self._subjects.forget()
+        before = self._after
         admitted = await self._admit(batch)
         if admitted:
             self._paused_at = self._clock.monotonic()
             await self._process(admitted)
+        self._taken(sum(before < message.seq <= self._after for message in batch))
         return True
 
     async def reconsider(self, *, thoroughly: bool = False) -> bool:
@@ -273,7 +278,7 @@ class Pump:
                          revision=revision)
 
     def _broken(self, message: Message, error: Exception, revision: str) -> Processed:
-        return self._park(message, (finding(INTERNAL, detail=_place(error)),), revision)
+        return self._park(message, (finding(INTERNAL, detail=place_of(error)),), revision)
 
     async def _advise(self, plans: Sequence[Plan]) -> None:
         if self._panel.empty:
@@ -350,12 +355,3 @@ class Pump:
         if now - self._paused_at > SLICE_S:
             await asyncio.sleep(0)
             self._paused_at = self._clock.monotonic()
-
-
-def _place(error: BaseException) -> str:
-    """Type and innermost place of an exception; never its text, which may hold a value."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f" at {trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
-    return f"{type(error).__name__}{where}"

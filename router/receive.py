@@ -6,6 +6,7 @@ refused: its sender is told no, and people can see what came.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -14,6 +15,7 @@ from canonical.findings import Finding, Severity, declare, finding
 from canonical.receipt import Receipt, Verdict
 from connectors.base import Submission, Unavailable
 from router.ids import MessageIds
+from router.pressure import Pressure
 from router.site import Channel
 from store.ledger import Intake, LedgerUnavailable
 from store.partition import partition_of
@@ -39,15 +41,17 @@ class Door:
         partitions: of the ledger.
         ids: makes message ids.
         ring: wakes the workers of partitions; must not block.
+        pressure: of this process, where it also works; a worker elsewhere has no way to slow us down.
     """
 
     def __init__(self, intake: Intake, channels: Mapping[str, Channel], partitions: int, ids: MessageIds,
-                 ring: Callable[[Iterable[int]], None]) -> None:
+                 ring: Callable[[Iterable[int]], None], pressure: Pressure | None = None) -> None:
         self._intake = intake
         self._channels = channels
         self._partitions = partitions
         self._ids = ids
         self._ring = ring
+        self._pressure = pressure
 
     async def accept(self, submission: Submission) -> Receipt:
         """Commit a message; returns after the commit (`connectors.base.Accept`).
@@ -76,6 +80,10 @@ class Door:
         _AFTER()
         if receipt.verdict is Verdict.ACCEPTED:
             self._ring((partition_of(lanes[0], self._partitions),))
+            if self._pressure is not None:
+                self._pressure.accepted()
+                if delay := self._pressure.delay():
+                    await asyncio.sleep(delay)
         return receipt
 
     def report(self, receipt: Receipt, code: str, delivered: bool) -> None:

@@ -174,6 +174,8 @@ class Site(_Part, frozen=True, kw_only=True):
     mappings: Annotated[str, _Meta(description="Folder of the tables, relative to this file.")] = "../mappings"
     partitions: Annotated[int, _Meta(
         ge=1, le=1024, description="Fixed once the ledger holds messages.")] = 16
+    translators: Annotated[int, _Meta(
+        ge=0, le=64, description="Processes that translate beside the engine's own; 0: it does so itself.")] = 0
     metrics_port: Annotated[int, _Meta(
         ge=0, le=65535, description="Prometheus metrics on this port of loopback; 0: none.")] = 0
     broker: Broker = Broker()

@@ -69,6 +69,25 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
+class Defect(Exception):  # noqa: N818 - it says whose fault it is
+    """A defect of ours in another process: `place` has its type and place, never its text."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self.place = place
+
+
+def place_of(error: BaseException) -> str:
+    """Type and innermost place of an exception; never its text, which may hold a value (invariant 12)."""
+    if isinstance(error, Defect):
+        return error.place
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" at {trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}{where}"
+
+
 class Bureau(Protocol):
     """Translates many at once, wherever that is done: in this process (`InLine`) or in others."""
 

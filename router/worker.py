@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from canonical.clock import Clock
@@ -83,12 +83,15 @@ class Worker:
         gatekeepers: by destination; started and stopped here.
         bureau, rulebook, panel, destinations, clock: see `router.pump.Pump`.
         partitions: of the ledger.
+        taken: see `router.pump.Pump`.
     """
 
     def __init__(self, owner: str, work: Work, broker: Broker, outbox: Outbox,
                  gatekeepers: Mapping[str, Gatekeeper], bureau: Bureau, rulebook: Rulebook,
                  panel: Panel, destinations: Mapping[str, Destination], clock: Clock, partitions: int, *,
-                 lease_s: float = LEASE_S, sweep_s: float = SWEEP_S) -> None:
+                 lease_s: float = LEASE_S, sweep_s: float = SWEEP_S,
+                 taken: Callable[[int], None] = lambda _: None) -> None:
+        self._taken = taken
         self._owner = owner
         self._work = work
         self._broker = broker
@@ -108,7 +111,7 @@ class Worker:
         self._holdings: dict[int, Holding] = {}
         self._renewer: asyncio.Task[None] | None = None
         self._stopping = False
-        self._taken = 0
+        self._leases = 0
         self._grace = lease_s
 
     async def start(self) -> None:
@@ -204,8 +207,8 @@ class Worker:
             with contextlib.suppress(LedgerUnavailable):
                 # A name of its own for every holding: what an earlier one of this very process left under
                 # way must not pass for ours.
-                self._taken += 1
-                lease = await self._work.acquire(partition, f"{self._owner}/{self._taken}", self._clock.now(),
+                self._leases += 1
+                lease = await self._work.acquire(partition, f"{self._owner}/{self._leases}", self._clock.now(),
                                                  self._lease_s)
                 if lease is not None:
                     _AFTER_ACQUIRE()
@@ -216,7 +219,7 @@ class Worker:
     async def _hold(self, holding: Holding) -> None:
         await self._recover(holding)
         pump = Pump(holding, self._work, self._bureau, self._rulebook, self._panel, self._destinations,
-                    self._outgoing, self._broker.ring, self._clock, self._partitions)
+                    self._outgoing, self._broker.ring, self._clock, self._partitions, self._taken)
         await self._started(pump)
         bell = self._bells[holding.partition]
         swept = self._clock.monotonic()

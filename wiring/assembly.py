@@ -120,7 +120,15 @@ def assemble(folder: Path, *, compiled: bool = True) -> Assembly:
         Rejection: everything that is wrong with it, each located.
     """
     source = _source(folder)
-    library = tables(outline(folder).mappings)
+    return _assembly(folder, source, tables(outline(folder).mappings), compiled=compiled)
+
+
+def assembled(file: str, source: bytes, files: Mapping[str, bytes]) -> Assembly:
+    """A site from content that has been checked before (see `assemble`)."""
+    return _assembly(Path(file).parent, source, Library(files, formats()), compiled=True)
+
+
+def _assembly(folder: Path, source: bytes, library: Library, *, compiled: bool) -> Assembly:
     loaded = site_config.load(source, str(folder / SITE_FILE), connectors=CONNECTORS, mappings=library.names,
                               scorers=scorers())
     if problems := [*library.problems, *(_used(loaded.site, library) if compiled else ())]:

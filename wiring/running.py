@@ -22,7 +22,9 @@ from router.broker_local import LocalBroker
 from router.engine import Engine, Role
 from store.ledger import Ledger
 from wiring import database
-from wiring.assembly import Assembly, assemble, scorers
+from wiring.assembly import SITE_FILE, Assembly, assemble, scorers
+from wiring.bureau.letters import Opening
+from wiring.bureau.pool import Pool
 from wiring.codes import BROKER, DISTRIBUTED, METRICS_PORT
 from wiring.metrics import HOST, MetricsServer
 
@@ -80,12 +82,24 @@ async def running(assembly: Assembly, role: Role, environment: Mapping[str, str]
         await ledger.keep_revision(assembly.revision, assembly.files)
         senders = assembly.senders() if role.works else {}
         engine = Engine(assembly.site, assembly.revision, ledger, broker, assembly.translator, senders,
-                        scorers(), SystemClock(), owner, role=role, marks=assembly.loaded.marks)
+                        scorers(), SystemClock(), owner, role=role, marks=assembly.loaded.marks,
+                        bureau=await _bureau(stack, assembly, role))
         receivers = assembly.receivers(engine.door.accept, engine.door.report) if role.takes else {}
         await _metrics(stack, assembly, ledger)
         await engine.start(receivers)
         stack.push_async_callback(engine.stop, GRACE_S)
         yield engine
+
+
+async def _bureau(stack: AsyncExitStack, assembly: Assembly, role: Role) -> Pool | None:
+    """Translating processes, where the site asks for them; None: the engine translates by itself."""
+    if not (role.works and assembly.site.translators):
+        return None
+    opening = Opening(str(assembly.folder / SITE_FILE), assembly.files[SITE_FILE], dict(assembly.library.files))
+    pool = Pool(opening, assembly.site.translators)
+    stack.push_async_callback(pool.stop)
+    await pool.start()
+    return pool
 
 
 async def _metrics(stack: AsyncExitStack, assembly: Assembly, ledger: Ledger) -> None:

@@ -1,15 +1,18 @@
 """SQLite: write-ahead log, synchronous=FULL, everything of the hot path on the event loop.
 
-Why no thread: each step of a statement lets go of Python's lock, and a thread that wants it back from a busy
-event loop can starve for seconds (measured in ADR 0003). A commit's fsync stalls the loop for well under a
-millisecond on a solid-state disk, once for everything that has gathered.
+Why no thread for statements: each step of one lets go of Python's lock, and a thread that wants it back from a
+busy event loop can starve for seconds (measured in ADR 0003). A commit's fsync stalls the loop for well under a
+millisecond on a quiet solid-state disk, once for everything that has gathered. Where the disk is slower than
+that, or busy, only the commit moves into a thread: it is a single step, and the loop has other things to do.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +32,11 @@ _PRAGMAS: Final = (
     # A checkpoint every 32 MB of log instead of every 4: hot pages are copied back less often.
     "PRAGMA wal_autocheckpoint = 8000",
 )
+
+#: Mean seconds of a commit from which on a thread is worth its hand-over.
+_SLOW_S: Final = 0.002
+#: Every so many commits one is made on the loop, which alone can tell how long the disk takes.
+_PROBE: Final = 32
 
 #: How long another process (a command line at work) may hold the write lock before we say that it is away.
 _PATIENCE_S: Final = 10.0
@@ -60,6 +68,9 @@ class SqliteDriver:
         self.path = path
         self._write: sqlite3.Connection | None = None
         self._read: sqlite3.Connection | None = None
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._commit_s = 0.0
+        self._commits = 0
 
     async def open(self) -> None:
         self._close()
@@ -107,8 +118,15 @@ class SqliteDriver:
         return self._write
 
     async def commit(self) -> None:
+        writer = self._writer
+        self._commits += 1
         try:
-            self._writer.execute("COMMIT")
+            if self._commit_s > _SLOW_S and self._commits % _PROBE:
+                await asyncio.get_running_loop().run_in_executor(self._committer, writer.execute, "COMMIT")
+            else:
+                began = time.perf_counter()
+                writer.execute("COMMIT")
+                self._commit_s += 0.25 * (time.perf_counter() - began - self._commit_s)
         except sqlite3.Error as error:
             raise Broken(f"cannot commit to {self.path}: {error}") from error
 
