@@ -14,7 +14,18 @@ import msgspec
 from canonical.event import Event
 from canonical.findings import Finding
 from canonical.model import AnyEntity
-from canonical.phi import Phi
+from canonical.phi import MASK, Phi
+
+#: Fields that hold what identifies a person, or the keys of his appointments.
+_MASKED = frozenset({"lane", "lanes", "subject_key", "patient_key", "aliases", "dedup"})
+
+
+class Record(msgspec.Struct, frozen=True):
+    """Base of the records: shows itself in a traceback or a test without the keys of persons (`canonical.phi`)."""
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={MASK if name in _MASKED else repr(getattr(self, name))}" for name in self.__struct_fields__)
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 class MessageState(StrEnum):
@@ -68,7 +79,7 @@ class DeliveryState(StrEnum):
 _OPEN = frozenset({DeliveryState.PENDING, DeliveryState.INFLIGHT, DeliveryState.PARKED})
 
 
-class NewMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class NewMessage(Record, frozen=True, kw_only=True, gc=False):
     """A message on its way into the ledger."""
 
     id: str
@@ -122,7 +133,7 @@ class MessageQuery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     limit: int = 100
 
 
-class NewDelivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class NewDelivery(Record, frozen=True, kw_only=True, gc=False):
     """A planned delivery, born in the transaction that stores its event."""
 
     id: str
@@ -196,7 +207,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     at: int
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class State(Record, frozen=True, kw_only=True, gc=False):
     """The present state of one subject: the fold of its events (see `canonical.history`)."""
 
     subject_key: str
@@ -207,7 +218,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     patient_key: str = ""
 
 
-class Processed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Processed(Record, frozen=True, kw_only=True, gc=False):
     """Everything that one message sets in motion: stored in one transaction (step 5 of its life)."""
 
     message_seq: int
@@ -231,7 +242,7 @@ class Processed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """False where nobody is bound to its events: they count as published at once."""
 
 
-class Fence(msgspec.Struct, frozen=True, gc=False):
+class Fence(Record, frozen=True, gc=False):
     """A message of another partition that stands in a lane of this one until it is processed."""
 
     lane: str

@@ -27,6 +27,9 @@ DISTRIBUTED: Final = declare(
 METRICS_PORT: Final = declare(
     "config.metrics_port", Severity.FATAL, "The port for metrics cannot be had.",
     "Give `metrics_port` another number, or 0 for none.")
+UNDECODABLE: Final = declare(
+    "map.undecodable", Severity.FATAL, "The field holds bytes that are no characters of the message's character set.",
+    "Set `charset` of the channel to what the sender writes (or have MSH-18 corrected), then replay.")
 NO_TABLE: Final = declare(
     "config.no_table", Severity.FATAL, "The configuration names no mapping table for this kind of message.",
     "Add the type to `mapping` of the channel or destination, then replay.")

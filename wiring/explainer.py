@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from canonical.findings import Rejection
 from console.views.journey import Lineage
@@ -14,6 +15,10 @@ from router.site import Site, table_for
 from store.records import Message
 from wiring.assembly import formats
 from wiring.translator import Codecs, overlay
+
+#: A leaf of an HL7 v2 message: ``RESOURCES(2)/AIS-3.1``. A line of text that came between two segments is none.
+_LEAF: Final = re.compile(r"([A-Z][A-Z0-9_]*(\(\d+\))?/)*[A-Z][A-Z0-9]{2}(\(\d+\))?-\d[\d.()]*")
+_NO_SEGMENT: Final = "a line that is no segment"
 
 
 class SiteExplainer:
@@ -47,7 +52,13 @@ class SiteExplainer:
             return Lineage(note="no lineage: the configuration names no table for this kind of message")
         rows = [row for event, leaves in zip(trace.reading.events, trace.lineage, strict=False)
                 for row in lineage_rows(leaves, event, mask=not reveal)]
-        return Lineage(rows=rows, unread=list(trace.undeclared), note=note)
+        return Lineage(rows=rows, unread=self._unread(message, trace), note=note)
+
+    def _unread(self, message: Message, trace: Trace) -> list[str]:
+        """What no row read; a line that is no segment is not named by its own text."""
+        if self._site.channels[message.channel].codec != "hl7v2":
+            return list(trace.undeclared)
+        return list(dict.fromkeys(one if _LEAF.fullmatch(one) else _NO_SEGMENT for one in trace.undeclared))
 
     def _trace(self, library: Library, message: Message, raw: bytes) -> Trace | None:
         channel = self._site.channels.get(message.channel)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final
+
+import msgspec
 
 from canonical.event import Event
 from canonical.findings import Rejection, finding
@@ -17,7 +19,7 @@ from mapper.mapping import ReadContext, WriteContext
 from router.site import Site, table_for
 from router.translate import Translation
 from store.records import Delivery, Message
-from wiring.codes import NO_TABLE
+from wiring.codes import NO_TABLE, UNDECODABLE
 
 Codecs = Mapping[str, Codec[Any]]
 
@@ -46,7 +48,11 @@ class SiteTranslator:
         wire = self._codecs[mapping.format.family].decode(message.raw.reveal(), message.charset or channel.charset)
         reading = mapping.read(wire, ReadContext(message_id=message.id, channel=message.channel,
                                                  received_at=message.received_at))
-        return Translation(events=reading.events, findings=reading.findings, revision=reading.revision)
+        findings = reading.findings
+        if not message.raw.reveal().isascii():
+            findings = (*findings, *(finding(UNDECODABLE, field=field) for event in reading.events
+                                     for field in undecodable(msgspec.to_builtins(event.entity), "")))
+        return Translation(events=reading.events, findings=findings, revision=reading.revision)
 
     def write(self, delivery: Delivery, event: Event, state: AnyEntity | None) -> Dispatch:
         """The bytes of a delivery. Raises `Rejection`, see `router.translate.Translator`."""
@@ -64,6 +70,20 @@ class SiteTranslator:
         codec = self._codecs[mapping.format.family]
         return Dispatch(identity=control_id(delivery.id), body=Phi(codec.encode(writing.wire)),
                         content_type=codec.content_type, attributes=writing.attributes)
+
+
+def undecodable(value: object, field: str) -> Iterator[str]:
+    """The fields of an entity that hold bytes without a character (lone surrogates, C03). They stay in the raw
+    message; a fact that no destination could be told and no ledger can keep is for people."""
+    if isinstance(value, str):
+        if any("\udc80" <= character <= "\udcff" for character in value):
+            yield field
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from undecodable(inner, f"{field}.{name}" if field else str(name))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from undecodable(inner, f"{field}({index})")
 
 
 def control_id(delivery_id: str) -> str:

@@ -15,6 +15,7 @@ from canonical.findings import Finding, finding
 from canonical.phi import Phi
 from connectors.base import Delivered, Outcome, Rejected, Retry
 from connectors.fhir.codes import ACCESS, AMBIGUOUS, CONFLICT, DUPLICATE, ENTRY, REFUSED, STALE, TRANSIENT
+from connectors.fhir.r4 import R4
 from connectors.http.outcome import BY_STATUS, Disposition, apply
 from connectors.http.outcome import outcome as http_outcome
 
@@ -45,7 +46,7 @@ _WORST_FIRST: Final = (_FIX_ACCESS, _FIX_DATA, _AMBIGUOUS, _DUPLICATE, _CONFLICT
 #: Statuses that leave the issue code nothing to say: who may, whether it exists, and when to come again.
 _HTTP_DECIDES: Final = frozenset({401, 403, 405, 407, 429, 501, 503, 504, 505})
 
-_ELEMENT: Final = re.compile(r"[A-Z][A-Za-z]{1,40}(\.[a-z][A-Za-z]{0,40}(\[\d{1,4}\])?){0,8}")
+_STEP: Final = re.compile(r"([A-Za-z]{1,40})(\[\d{1,4}\])?")
 
 
 class Issue(msgspec.Struct):
@@ -131,8 +132,24 @@ def _located(verdict: Outcome, issue: Issue | None) -> Outcome:
     """The verdict with the element the server complains about, where it names one plainly."""
     if issue is None or isinstance(verdict, Delivered):
         return verdict
-    place = next((e for e in issue.expression if _ELEMENT.fullmatch(e)), "")
+    place = next(filter(None, map(_element, issue.expression)), "")
     return msgspec.structs.replace(verdict, finding=_at(verdict.finding, place)) if place else verdict
+
+
+def _element(expression: str) -> str:
+    """The beginning of a path that consists of R4's own names, so that nothing of the server's making gets through:
+    some put the value they dislike into ``expression``."""
+    kind, *steps = expression.split(".")
+    if kind not in R4:
+        return ""
+    found, elements = kind, R4[kind]
+    for step in steps:
+        match = _STEP.fullmatch(step)
+        if match is None or match[1] not in elements:
+            break
+        found = f"{found}.{step}"
+        elements = R4.get(elements[match[1]].rstrip("*"), {})
+    return found
 
 
 def _at(found: Finding, place: str) -> Finding:

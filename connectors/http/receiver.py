@@ -30,6 +30,20 @@ class _Turned(Exception):  # noqa: N818 - an answer to the client, not an error 
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
+class _Connection(web.RequestHandler):
+    """aiohttp's, but what cannot be read as HTTP is not quoted in the answer: not even to a stranger."""
+
+    def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,
+                     message: str | None = None) -> web.StreamResponse:
+        """400 and nothing else."""
+        return super().handle_error(request, status, exc, None)
+
+
+class _Server(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
 class HttpReceiver:
     """One path on one port. See `connectors.base.Receiver`.
 
@@ -75,7 +89,7 @@ class HttpReceiver:
         self._gate = gate(settings.auth, self._now)
         context = None if settings.tls is UNSET else settings.tls.context()
         # A body that is not wanted is thrown away for a moment, so that the client can read why.
-        http = web.Server(self._serve, access_log=None, auto_decompress=False, lingering_time=2.0)
+        http = _Server(self._serve, access_log=None, auto_decompress=False, lingering_time=2.0)
         self._listener = await asyncio.get_running_loop().create_server(
             http, settings.host, settings.port, ssl=context, backlog=1024)
         self._http = http

@@ -104,7 +104,9 @@ def test_a_transient_answer_may_name_the_time_to_wait() -> None:
 
 @pytest.mark.parametrize(("expression", "at"), [
     (["Appointment.participant[1].status"], "Appointment.participant[1].status"),
-    (["Bundle.entry[3].resource.where(id='CANARY')"], ""),
+    (["Bundle.entry[3].resource.where(id='CANARY')"], "Bundle.entry[3].resource"),
+    (["Patient.name[0].Canary"], "Patient.name[0]"),
+    (["Canary.surname", "Patient.birthDate"], "Patient.birthDate"),
     (["CANARY value"], ""),
     ([], ""),
 ])
