@@ -113,11 +113,11 @@ class WiredHouse:
 
         await serve(name, port, faults, ready=ready)
 
-    async def demo(self, messages: int) -> bool:
+    async def demo(self, messages: int, folder: Path | None) -> bool:
         """The demo."""
         from wiring.demo.play import play
 
-        return await play(messages)
+        return await play(messages, folder)
 
 
 def command_line() -> typer.Typer:

@@ -59,5 +59,5 @@ class House(Protocol):
     async def simulate(self, name: str, port: int, faults: Sequence[str], ready: Callable[[int], None]) -> None:
         """Be a partner until cancelled. Raises OSError and ValueError (a fault rule)."""
 
-    async def demo(self, messages: int) -> bool:
-        """Play the demo on standard output. True where everything arrived, in order, once."""
+    async def demo(self, messages: int, folder: Path | None) -> bool:
+        """Play the demo in `folder` and on standard output. True where everything arrived, in order, once."""

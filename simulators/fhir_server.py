@@ -65,10 +65,10 @@ class FhirServer(HttpPartner):
         """All resources of a type, in order of creation."""
         return [resource for (name, _), resource in self._store.items() if name == kind]
 
-    def find(self, kind: str, system: str, value: str) -> list[Resource]:
-        """Resources of a type with this identifier; an empty system matches any."""
-        ids = self._index.get((kind, system, value), []) if system else \
-            [one for (k, _, v), many in self._index.items() if (k, v) == (kind, value) for one in many]
+    def find(self, kind: str, system: str | None, value: str) -> list[Resource]:
+        """Resources of a type with this identifier: in a system, in none (empty), or in any at all (None)."""
+        ids = self._index.get((kind, system, value), []) if system is not None else \
+            dict.fromkeys(one for (k, _, v), many in self._index.items() if (k, v) == (kind, value) for one in many)
         return [self._store[kind, one] for one in ids]
 
     # -- HTTP -----------------------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ class FhirServer(HttpPartner):
         if set(wanted) - {"_count", "_summary"} != {"identifier"}:
             raise _Refused(400, "not-supported")
         system, bar, value = wanted["identifier"].rpartition("|")
-        return self.find(kind, system if bar else "", value)
+        return self.find(kind, system if bar else None, value)
 
     # -- transactions ---------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,12 +50,16 @@ def register(app: typer.Typer, house: House) -> None:
         group.command(name, help=summary)(_listener(house, name))
 
     @app.command()
-    def demo(messages: Annotated[int, typer.Option(min=40, max=5000, help="Of each EHR.")] = 120) -> None:
+    def demo(
+        messages: Annotated[int, typer.Option(min=40, max=5000, help="Of each EHR.")] = 120,
+        folder: Annotated[Path | None, typer.Option(help="Where it plays; emptied first. Default: var/demo of "
+                                                    "the checkout.")] = None,
+    ) -> None:
         """Play the main job on the embedded default: real protocols, simulated partners, faults on purpose.
 
-        Takes under a minute, leaves nothing running; its ledger stays in var/demo to look around in.
+        Takes under a minute and leaves nothing running; its ledger stays to look around in.
         """
-        finish(OK if wait(house.demo(messages)) else PROBLEMS)
+        finish(OK if wait(house.demo(messages, folder)) else PROBLEMS)
 
 
 def _listener(house: House, name: str) -> Callable[..., None]:

@@ -7,8 +7,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,11 +30,11 @@ from wiring.demo.verify import verify
 SETTLE_S = 60.0
 
 
-def environment(**more: str) -> dict[str, str]:
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Ours, without what would lead a command to another site or make its output another one."""
     kept = {key: value for key, value in os.environ.items()
             if not key.startswith(("DRAGOMAN_", "COLUMNS", "FORCE_COLOR"))}
-    return {**kept, **more}
+    return {**kept, **(more or {})}
 
 
 class Said:
@@ -53,11 +54,11 @@ class Said:
         return self.err.splitlines()
 
 
-def dragoman(*arguments: str, timeout: float = 60, **more: str) -> Said:
+def dragoman(*arguments: str, within_s: float = 60, more: Mapping[str, str] | None = None) -> Said:
     """One command in a process of its own."""
-    return Said(subprocess.run([sys.executable, "-m", "app", *arguments], cwd=ROOT, env=environment(**more),
+    return Said(subprocess.run([sys.executable, "-m", "app", *arguments], cwd=ROOT, env=environment(more),
                                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-                               timeout=timeout))
+                               timeout=within_s))
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
@@ -69,9 +70,9 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     return captured.err.splitlines()
 
 
-async def typed(*arguments: str, **more: str) -> Said:
+async def typed(*arguments: str, more: Mapping[str, str] | None = None) -> Said:
     """The same, while this process goes on being the partners."""
-    return await asyncio.to_thread(dragoman, *arguments, **more)
+    return await asyncio.to_thread(partial(dragoman, *arguments, more=more))
 
 
 class Partners:
@@ -94,11 +95,12 @@ class Partners:
 
 
 @asynccontextmanager
-async def engine(stage: Stage, *arguments: str, listens: bool = True, **more: str) -> AsyncIterator[EngineProcess]:
+async def engine(stage: Stage, *arguments: str,
+                 more: Mapping[str, str] | None = None) -> AsyncIterator[EngineProcess]:
     """An engine for the time of a block."""
-    ports = [stage.ports["mercy"], stage.ports["lakeside"]] if listens else []
-    process = EngineProcess(stage.config, stage.log, ports, arguments=arguments,
-                            environment={database.VARIABLE: database.address(stage.config, {}), **more})
+    ports = [stage.ports["mercy"], stage.ports["lakeside"]]
+    own = {database.VARIABLE: database.address(stage.config, {}), **(more or {})}
+    process = EngineProcess(stage.config, stage.log, ports, arguments=arguments, environment=own)
     await process.start()
     try:
         yield process
@@ -117,20 +119,25 @@ async def ledger(stage: Stage, url: str = "") -> AsyncIterator[Ledger]:
 async def settled(opened: Ledger, count: int) -> None:
     """Wait until `count` messages are there and nothing is to be done any more."""
     moving = {state.value for state in (DeliveryState.PENDING, DeliveryState.INFLIGHT)}
-    async with asyncio.timeout(SETTLE_S):
-        while True:
-            counts = await opened.counts()
-            messages, deliveries = counts["messages"], counts["deliveries"]
-            if (sum(messages.values()) >= count and not messages.get(MessageState.RECEIVED.value)
-                    and not any(number for key, number in deliveries.items() if key.rpartition("/")[2] in moving)):
-                return
-            await asyncio.sleep(0.2)
+    counts: Mapping[str, Mapping[str, int]] = {}
+
+    async def done() -> bool:
+        nonlocal counts
+        counts = await opened.counts()
+        messages, deliveries = counts["messages"], counts["deliveries"]
+        return (sum(messages.values()) >= count and not messages.get(MessageState.RECEIVED.value)
+                and not any(number for key, number in deliveries.items() if key.rpartition("/")[2] in moving))
+
+    try:
+        await until(done)
+    except TimeoutError:
+        pytest.fail(f"of {count} messages, some never came to rest: {counts}")
 
 
 async def everything_arrived(opened: Ledger, acknowledged: Collection[str], partners: Partners) -> None:
     """The demo's own count at the partners, as assertions."""
     checks = await verify(opened, acknowledged, partners.fhir, partners.harbor.sink, partners.erp.sink)
-    assert [check.text for check in checks if not check.holds] == []
+    assert all(check.holds for check in checks), [check.text for check in checks if not check.holds]
 
 
 async def until(what: Callable[[], Awaitable[bool]] | Callable[[], bool], within_s: float = SETTLE_S) -> None:

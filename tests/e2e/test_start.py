@@ -87,28 +87,26 @@ async def test_a_port_in_use_is_named_and_nothing_stays_started(stage: Stage) ->
         assert probe.connect_ex(("127.0.0.1", stage.ports["mercy"])) != 0
 
 
-async def test_two_channels_on_one_port_are_told_before_anything_is_bound(stage: Stage) -> None:
+def test_two_channels_on_one_port_are_told_before_anything_is_bound(
+        stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     edit(stage, f"port: {stage.ports['lakeside']}", f"port: {stage.ports['mercy']}")
-    said = await typed("run", "--config", str(stage.config))
-    assert (said.code, len(said.lines)) == (2, 1)
-    assert "belongs to channel mercy already" in said.err
+    (line,) = refused(capsys, "run", "--config", str(stage.config))
+    assert "belongs to channel mercy already" in line
 
 
 @pytest.mark.parametrize(("url", "commands"), [
-    ("postgresql://nobody@127.0.0.1:1/none", ["run", "messages"]), ("oracle://somewhere", ["run", "messages"]),
+    ("postgresql://u:ZZSECRET@127.0.0.1:1/none", ["run", "messages"]), ("oracle://somewhere", ["run", "messages"]),
     ("sqlite:////proc/none/ledger.sqlite3", ["run"])])
-async def test_a_database_that_cannot_be_used_is_one_line(stage: Stage, url: str, commands: list[str]) -> None:
+def test_a_database_that_cannot_be_used_is_one_line_without_its_password(
+        stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+        url: str, commands: list[str]) -> None:
+    monkeypatch.setenv("DRAGOMAN_DATABASE", url)
     for command in commands:
-        said = await typed(command, "--config", str(stage.config), DRAGOMAN_DATABASE=url)
-        assert (said.code, len(said.lines), said.out) == (2, 1, ""), said.err
-        assert "DRAGOMAN_DATABASE" in said.err
-
-
-async def test_a_password_in_the_address_is_never_printed(stage: Stage) -> None:
-    said = await typed("run", "--config", str(stage.config),
-                       DRAGOMAN_DATABASE="postgresql://u:ZZSECRET@127.0.0.1:1/none")
-    assert said.code == 2
-    assert "ZZSECRET" not in said.err + said.out
+        (line,) = refused(capsys, command, "--config", str(stage.config))
+        assert "DRAGOMAN_DATABASE" in line
+        assert "ZZSECRET" not in line
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", stage.ports["mercy"])) != 0, "nothing is half started"
 
 
 def test_a_role_of_its_own_needs_a_broker(stage: Stage, capsys: pytest.CaptureFixture[str],

@@ -127,6 +127,17 @@ async def test_a_resource_that_names_one_identifier_twice_is_found_once() -> Non
     assert len(fhir.resources("Appointment")) == 1
 
 
+async def test_a_search_asks_for_a_system_for_none_or_for_any() -> None:
+    """R4 search, token: ``system|value``, ``|value`` (no system), ``value`` (any system, the resource once)."""
+    numbers = [{"value": "1"}, {"system": "s", "value": "1"}]
+    async with FhirServer() as fhir:
+        for held in (numbers, numbers[1:], [{"system": "t", "value": "1"}]):
+            await ask("POST", f"{fhir.url}/Slot", {"resourceType": "Slot", "identifier": held})
+        totals = [len((await ask("GET", f"{fhir.url}/Slot?identifier={asked}"))[1].get("entry", []))
+                  for asked in ("s%7C1", "%7C1", "1")]
+    assert totals == [2, 1, 3]
+
+
 async def test_a_transaction_resolves_references_and_keeps_the_order_of_answers() -> None:
     """H14, H15"""
     booking = appointment("7", "urn:uuid:p")

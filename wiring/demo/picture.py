@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from rich.console import Group, RenderableType
@@ -53,9 +53,10 @@ def _became(message: Message) -> str:
     return f"{message.message_type:8} {message.channel:9} {message.state.value} {message.reason}".rstrip()
 
 
-async def look(desk: Desk, channels: Mapping[str, int]) -> Flow:
-    """Take one look. `channels`: what the senders have had acknowledged so far."""
+async def look(desk: Desk, channels: Iterable[str]) -> Flow:
+    """Take one look."""
     counts = await desk.counts()
+    received = {name: len(await desk.find(MessageQuery(channel=name, limit=100_000))) for name in channels}
     deliveries: dict[str, dict[str, int]] = {}
     for key, count in counts["deliveries"].items():
         destination, _, state = key.rpartition("/")
@@ -70,14 +71,15 @@ async def look(desk: Desk, channels: Mapping[str, int]) -> Flow:
         if one.code:
             trouble[one.destination] = one.code
     newest = await desk.find(MessageQuery(limit=4))
-    return Flow(received=dict(channels), messages=messages, deliveries=deliveries,
+    return Flow(received=received, messages=messages, deliveries=deliveries,
                 trouble=trouble, newest=[_became(message) for message in newest])
 
 
 def _senders(flow: Flow) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
+    grid.add_row()
     for name, count in flow.received.items():
-        grid.add_row(Text(name, style="bold"), Text(f"{count} acknowledged", style="green"), Text("──▶"))
+        grid.add_row(Text(name, style="bold"), Text(f"{count}", style="green"), Text("─▶"))
     return grid
 
 
@@ -86,17 +88,17 @@ def _engine(flow: Flow) -> RenderableType:
     for state, count in flow.messages.items():
         if count:
             grid.add_row(word(state), str(count))
-    return Panel(grid, title="dragoman", title_align="left", width=24)
+    return Panel(grid, title="dragoman", title_align="left", width=20)
 
 
 def _receivers(flow: Flow, protocols: Mapping[str, str]) -> RenderableType:
-    grid = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("", "to", "by", "delivered", "waiting", "parked", "last trouble"):
-        grid.add_column(heading)
+    grid = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    for heading in ("", "", "", "sent", "waits", "parked", "says"):
+        grid.add_column(heading, no_wrap=True)
     for name, protocol in protocols.items():
         waiting = flow.count(name, *_WAITING)
         parked = flow.count(name, DeliveryState.PARKED)
-        grid.add_row("──▶", Text(name, style="bold"), Text(protocol, style="dim"),
+        grid.add_row("─▶", Text(name, style="bold"), Text(protocol, style="dim"),
                      Text(str(flow.count(name, *_DONE)), style="green"),
                      Text(str(waiting), style="yellow" if waiting else "dim"),
                      Text(str(parked), style="bold red" if parked else "dim"),
@@ -120,4 +122,4 @@ def line(flow: Flow) -> str:
         + (f", {parked} parked" if (parked := flow.count(name, DeliveryState.PARKED)) else "")
         + (f" ({trouble})" if (trouble := flow.trouble.get(name)) else "")
         for name in flow.deliveries)
-    return f"acknowledged {senders} | messages {states} | {receivers}"
+    return f"received {senders} | messages {states} | {receivers}"

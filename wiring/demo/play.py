@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -97,7 +98,7 @@ class Play:
         table = self._stage.mappings / "sites" / "mercy" / "vocab" / "filler_status.yaml"
         head, codes, rows = table.read_text(encoding="utf-8").partition("codes:\n")
         table.write_text(f"{head}{codes}{scripts.NEW_ROW}{rows}", encoding="utf-8")
-        self._say(f"The analyst adds the missing row to {table.relative_to(ROOT)} and restarts the engine, which "
+        self._say(f"The analyst adds the missing row to {_short(table)} and restarts the engine, which "
                   f"checks every table before it starts:\n{scripts.NEW_ROW.rstrip()}")
         await engine.stop()
         await engine.start()
@@ -152,7 +153,7 @@ class Play:
             with Live(console=self._screen, auto_refresh=False, transient=False) as live:
                 async with asyncio.timeout(WAIT_S):
                     for round_ in range(10_000):
-                        flow = await look(ledger, {name: len(ids) for name, ids in self._fed.items()})
+                        flow = await look(ledger, self._fed)
                         self._show(live, flow, round_)
                         done = task is None or task.done()
                         quiet = quiet + 1 if done and self._quiet(flow) else 0
@@ -205,19 +206,24 @@ class Play:
         self._screen.print(text, markup=False, soft_wrap=True)
 
 
-async def play(messages: int) -> bool:
-    """Play the demo on standard output. True where everything arrived, in order, once."""
+async def play(messages: int, folder: Path | None = None) -> bool:
+    """Play the demo on standard output. True where everything arrived, in order, once.
+
+    Args:
+        messages: of each EHR.
+        folder: made anew for it; ``var/demo`` of the checkout where none is given.
+    """
     screen = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-    stage = build(ROOT / "var" / "demo")
+    stage = build(folder.resolve() if folder else ROOT / "var" / "demo")
     try:
         good = await Play(stage, messages, screen).run()
     except (Stuck, EngineFailed, TimeoutError) as stuck:
         screen.print(f"\nThe demo got stuck: {stuck or 'nothing moved any more'}", style="red", markup=False)
-        screen.print(f"The engine's log is {stage.log.relative_to(ROOT)}", markup=False)
+        screen.print(f"The engine's log is {_short(stage.log)}", markup=False)
         return False
     screen.print("\nEverything arrived, in order and once. Nothing is left running; the ledger stays:" if good
                  else "\nNot everything is as it should be: see the lines marked ✗.", style="bold")
-    config = stage.config.relative_to(ROOT)
+    config = _short(stage.config)
     for command, what in (
             (f"dragoman messages --config {config}", "what came, and what became of it"),
             (f"dragoman audit list --config {config}", "who did what, when and why"),
@@ -225,3 +231,8 @@ async def play(messages: int) -> bool:
             ("dragoman run --config config/demo", "the same site for real; dragoman simulate plays its partners")):
         screen.print(f"  {command:60} {what}", markup=False, soft_wrap=True)
     return good
+
+
+def _short(path: Path) -> Path:
+    """As a reader in the checkout would write it."""
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
