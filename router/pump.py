@@ -129,7 +129,7 @@ class Pump:
         return len(self._gate.held)
 
     async def turn(self) -> bool:
-        """Process one batch. False where there was nothing to do.
+        """Process one batch. False where nothing is left that no doorbell will tell of.
 
         Raises:
             LeaseLost, LedgerUnavailable: nothing of the batch was stored.
@@ -145,7 +145,8 @@ class Pump:
             self._paused_at = self._clock.monotonic()
             await self._process(admitted)
         self._taken(sum(before < message.seq <= self._after for message in batch))
-        return True
+        # What comes from now on rings; what a parked or many-laned message has cut off does not.
+        return len(batch) >= BATCH or self._after < batch[-1].seq
 
     async def reconsider(self, *, thoroughly: bool = False) -> bool:
         """Look whether what holds messages back has gone. True where messages are to be read again.
