@@ -18,7 +18,7 @@ import msgspec
 
 from canonical.clock import Clock
 from canonical.event import Event
-from canonical.failpoints import point
+from canonical.failpoints import Injected, point
 from canonical.findings import Finding, Rejection, Severity, declare, finding
 from canonical.history import WrongSubject
 from router.conditions import Facts
@@ -136,6 +136,7 @@ class Pump:
         """
         batch = await self._read()
         if not batch:
+            self._taken(0)
             return False
         if self._gate.set_fences(await self._work.fences(self._holding.partition)):
             self._subjects.forget()
@@ -247,12 +248,34 @@ class Pump:
         _BEFORE_COMMIT()
         try:
             await self._work.commit(self._holding.lease, done)
-        except BaseException:
-            self._subjects.forget()
-            self.rewind()
+        except (LedgerUnavailable, LeaseLost, Injected, asyncio.CancelledError):
+            self._unstored()
             raise
+        except Exception as error:  # one message holds what the ledger cannot take: it alone must pay for it
+            self._unstored()
+            await self._apart(messages, done, error)
+            return
         _AFTER_COMMIT()
         self._committed(messages, done, list(planned.values()))
+
+    def _unstored(self) -> None:
+        """The commit failed: nothing of the batch may stay in memory."""
+        self._subjects.forget()
+        self.rewind()
+
+    async def _apart(self, messages: Sequence[Message], done: Sequence[Processed], error: Exception) -> None:
+        """Process the messages of a batch that could not be stored one by one, and park the one it was."""
+        if len(messages) > 1:
+            for message in messages:
+                if self._gate.passes(message):
+                    await self._process([message])
+                else:
+                    self._gate.block(message)
+            return
+        revision = done[0].revision if done else ""
+        parked = [self._broken(messages[0], error, revision)]
+        await self._work.commit(self._holding.lease, parked)
+        self._committed(messages, parked, ())
 
     async def _translate(self, messages: Sequence[Message], done: list[Processed]) -> list[Plan]:
         for _ in messages:

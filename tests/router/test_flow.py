@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
 
@@ -13,9 +14,9 @@ from canonical.receipt import Verdict
 from connectors.base import Rejected, Retry, Unavailable, Unknown
 from router.deliver import Health
 from router.site import Channel, Route, Rule, ScorerEntry
-from store.ledger import LedgerUnavailable
+from store.ledger import Ledger, LedgerUnavailable
 from store.memory import MemoryLedger
-from store.records import AuditEntry, Delivery, DeliveryState, MessageState
+from store.records import AuditEntry, Delivery, DeliveryState, Lease, MessageState, Processed
 from tests.router.world import Peer, World, destination, site, submission
 
 NOTED = Finding("test.noted", Severity.ERROR)
@@ -82,6 +83,37 @@ async def test_a_defect_of_ours_costs_one_message_and_tells_no_value() -> None:
         assert parked.reason == "route.internal_error"
         assert "KeyError at world.py" in parked.findings[0].detail
         assert "value from the message" not in str(parked.findings[0])
+
+
+class Picky:
+    """A ledger that cannot store what one message became, as a database that refuses a value would."""
+
+    def __init__(self, inside: Ledger) -> None:
+        self._inside = inside
+        self.refuses = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inside, name)
+
+    async def commit(self, lease: Lease, processed: Sequence[Processed]) -> None:
+        if any(one.message_id == self.refuses and one.events for one in processed):
+            raise ValueError("value from the message")
+        await self._inside.commit(lease, processed)
+
+
+async def test_what_the_ledger_cannot_store_costs_one_message_and_not_its_partition() -> None:
+    """Invariant 10: the rest of the batch is stored, the culprit is parked with type and place."""
+    picky = Picky(MemoryLedger(partitions=1, outbox=False))
+    async with World(site(partitions=1), ledger=cast("Ledger", picky)) as world:
+        picky.refuses = bad = await world.say(visit="A", note="bad")
+        for n in range(20):
+            await world.say(visit=f"V{n % 4}", note=str(n))
+        await world.until(lambda: len(world.peer.effects) == 20)
+        parked = await world.ledger.message(bad)
+        assert parked is not None
+        assert parked.state is MessageState.PARKED
+        assert parked.findings[0].detail.startswith("ValueError at test_flow.py")
+        assert "value from the message" not in str(parked.findings)
 
 
 async def test_a_dead_destination_delays_nobody_else() -> None:
