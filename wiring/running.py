@@ -87,6 +87,9 @@ async def running(assembly: Assembly, role: Role, environment: Mapping[str, str]
         receivers = assembly.receivers(engine.door.accept, engine.door.report) if role.takes else {}
         await _metrics(stack, assembly, ledger)
         await engine.start(receivers)
+        for name, receiver in receivers.items():
+            for resource in receiver.resources:
+                structlog.get_logger().info("listening", channel=name, resource=resource)
         stack.push_async_callback(engine.stop, GRACE_S)
         yield engine
 

@@ -80,6 +80,8 @@ def register(app: typer.Typer, house: House) -> None:
             raw = message.read_bytes()
         except OSError as error:
             raise UserError(f"{message}: {error.strerror}") from None
+        if not raw.strip():
+            raise UserError(f"{message}: the file is empty")
         view = _tried(bench, full_name(bench, mapping), raw, site, to, mask=mask)
         Output(as_json).show(view, screens.tried)
         finish(OK if view.ok else PROBLEMS)
@@ -134,6 +136,9 @@ def _tried(bench: views.Workbench, name: str, raw: bytes, site: str, to: str, *,
 def _sent(bench: views.Workbench, trace: Trace, to: str, *, mask: bool) -> list[views.WouldSend]:
     target = bench.destinations.get(to)
     if target is None:
+        known = [*bench.destinations, *bench.library.names]
+        if to not in known and not any(name.endswith(f"/{to}") for name in known):
+            raise UserError(f"--to {to}: neither a destination nor a table", did_you_mean(to, known) or "")
         table = full_name(bench, to)
         target = views.Target(table=lambda _: table)
     return [_written(bench, target, event, mask=mask) for event in trace.reading.events

@@ -53,6 +53,8 @@ def _delivery(branch: Tree, delivery: DeliveryView) -> None:
     tried = f"after {many(count, 'attempt')}" if count else ""
     node = branch.add(_line("→", Text(delivery.destination, style="bold"), word(delivery.state), delivery.code,
                             tried, f"since {short(delivery.since)}" if delivery.since else "", delivery.reason))
+    if delivery.state == "superseded":
+        node.add(Text("not sent: a newer state of the same subject took its place", style="dim"))
     for attempt in delivery.tries:
         why = f"– {attempt.finding.text}" if attempt.finding else ""
         leaf = node.add(_line(f"attempt {attempt.number}", short(attempt.started_at), word(attempt.outcome),

@@ -66,7 +66,7 @@ def tried(view: Tried) -> RenderableType:
     parts: list[RenderableType] = [_event(event) for event in view.events]
     if not view.events and view.ok:
         parts.append(Text("the table ignores this message: no event", style="yellow"))
-    if view.unread:
+    if view.unread and view.events:  # without an event nothing was read, and the finding says why
         parts.append(Text.assemble(("unread input: ", "bold"), ", ".join(view.unread)))
     parts += [_fault(finding) for finding in view.findings]
     parts += [_sent(sent) for sent in view.sent]

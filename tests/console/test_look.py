@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from rich.console import Console
+from rich.tree import Tree
 
 from canonical.findings import finding
+from console.screens.journey import _delivery
+from console.views.journey import DeliveryView
 from console.views.parked import _causes
 from mapper.run import REQUIRED
 from mapper.times import NO_OFFSET
@@ -198,3 +203,12 @@ def test_a_field_that_could_not_be_read_is_told_by_its_own_fault_not_as_missing(
         "(declare the sender's `zone` in its site overlay)"]
     (alone,) = _causes(REQUIRED.name, [(required,)])
     assert alone.startswith("AIL-6 start siu.yaml:61:3 (")
+
+
+def test_a_superseded_delivery_says_what_took_its_place() -> None:
+    tree = Tree("m1")
+    _delivery(tree, DeliveryView(id="m1.0>fhir", destination="fhir", state="superseded", since="", attempts=0, code="",
+                                 reason="", next="", command="", findings=[], tries=[]))
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(tree)
+    assert "not sent: a newer state of the same subject took its place" in console.export_text()
