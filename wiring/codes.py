@@ -14,7 +14,7 @@ NO_MAPPINGS: Final = declare(
     "Correct `mappings` in site.yaml; it is relative to the file.")
 DATABASE: Final = declare(
     "config.database", Severity.FATAL, "The ledger's database cannot be used.",
-    "Start the database, or correct DRAGOMAN_DATABASE: sqlite:////var/lib/dragoman/ledger.sqlite3 (four strokes before "
+    "Start the database, or correct DRAGOMAN_DATABASE: sqlite:////var/lib/dragoman/ledger.sqlite3 (four slashes before "
     "an absolute path), postgresql://USER@HOST/NAME.")
 NO_LEDGER: Final = declare(
     "config.no_ledger", Severity.FATAL, "There is no ledger yet: nothing has run here.",
