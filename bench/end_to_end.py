@@ -62,6 +62,7 @@ def _forget(broker: str, prefix: str) -> None:
         for partition in range(site.PARTITIONS):
             channel.queue_delete(f"{prefix}.partition.{partition}")
         channel.exchange_delete(f"{prefix}.events")
+        channel.exchange_delete(f"{prefix}.pressure")
 
 
 def commands(mode: str, config: Path, workers: int) -> dict[str, list[str]]:

@@ -30,6 +30,9 @@ class BrokerAway(Exception):  # noqa: N818
 class Broker(Protocol):
     """In process (`router.broker_local`) or RabbitMQ (`router.broker_rabbitmq`)."""
 
+    alone: bool
+    """True where no other process shares the work."""
+
     async def start(self) -> None:
         """Begin to connect; does not need the broker to be there."""
 
@@ -52,6 +55,15 @@ class Broker(Protocol):
 
     def give_back(self, partition: int) -> None:
         """Go to the end of the line for this partition."""
+
+    def press(self, backlog: int) -> None:
+        """Tell whoever accepts messages that so much more waits in this process than is healthy.
+
+        It is forgotten after a moment, and may be lost.
+        """
+
+    def pressed(self) -> int:
+        """The sum of what all processes have told of late."""
 
     def wanted(self, routing_key: str) -> bool:
         """False where nobody is bound to it, as far as was known a second ago; True in doubt."""

@@ -14,6 +14,8 @@ class LocalBroker:
     Doorbells rung before anybody consumes are kept.
     """
 
+    alone = True
+
     def __init__(self) -> None:
         self._rung: set[int] = set()
         self._scheduled = False
@@ -39,6 +41,12 @@ class LocalBroker:
 
     def give_back(self, partition: int) -> None:
         """There is no line."""
+
+    def press(self, backlog: int) -> None:
+        """Whoever accepts is in this process and knows."""
+
+    def pressed(self) -> int:
+        return 0
 
     def wanted(self, routing_key: str) -> bool:
         return bool(self._subscribers)

@@ -6,6 +6,8 @@
   RabbitMQ hands doorbell and partition to the next in line. Every new doorbell acknowledges the one before.
 * ``PREFIX.workers``: nothing is ever in it. Every worker consumes it, so its consumer count is how many there
   are, and each can tell its fair share. (The count of a queue with a single active consumer is 1.)
+* ``PREFIX.pressure``: a fanout exchange on which workers that fall behind say by how much (`router.pressure`).
+  Every process hears it on a queue of its own that ends with the connection.
 * ``PREFIX.events``: a durable topic exchange for subscribers, published to with confirms. Once a second, one
   event of each routing key goes out as *mandatory*: if RabbitMQ returns it, nobody is bound to that key, and
   events of the key need not be published until the next one is due. A new binding counts after a second.
@@ -41,6 +43,8 @@ HOLD_S: Final = 600.0
 FAIR_S: Final = 3.0
 #: Seconds a publish waits for its confirms.
 CONFIRM_S: Final = 10.0
+#: Seconds for which a process that has told of a backlog is taken to have it.
+PRESSED_S: Final = 0.5
 #: Seconds for which the answer holds that nobody is bound to a routing key.
 UNBOUND_S: Final = 1.0
 
@@ -100,6 +104,8 @@ class RabbitBroker:
         owner: name of this process, shown as the connection's name in RabbitMQ.
     """
 
+    alone = False
+
     def __init__(self, url: str, *, prefix: str, partitions: int, owner: str = "") -> None:
         self._parameters = pika.URLParameters(url)
         self._parameters.client_properties = {"connection_name": owner}
@@ -112,6 +118,9 @@ class RabbitBroker:
         self._waits = _Waits()
         self._unconfirmed: dict[int, _Batch] = {}
         self._published = 0
+        self._pressed: dict[str, tuple[float, int]] = {}
+        """When a process told last of its backlog, and how large it was."""
+        self._owner = owner
         self._probed: dict[str, float] = {}
         """When a routing key was last asked about."""
         self._unbound: dict[str, float] = {}
@@ -184,6 +193,12 @@ class RabbitBroker:
         await self._waits.call(bells.basic_qos, prefetch_count=2)
         events = await self._channel(connection)
         await self._waits.call(events.exchange_declare, f"{self._prefix}.events", "topic", durable=True)
+        await self._waits.call(bells.exchange_declare, f"{self._prefix}.pressure", "fanout", durable=True)
+        own = await self._waits.call(bells.queue_declare, "", exclusive=True)
+        await self._waits.call(bells.queue_bind, own.method.queue, f"{self._prefix}.pressure")
+        await self._waits.call(bells.basic_consume, own.method.queue,
+                               lambda _, __, properties, body: self._heard(properties.app_id or "", body),
+                               auto_ack=True)
         self._published = 0
         await self._waits.call(events.confirm_delivery, self._confirmed)
         events.add_on_return_callback(lambda _, method, __, ___: self._returned(method.routing_key))
@@ -316,6 +331,21 @@ class RabbitBroker:
                 for partition in sorted(self._mine, key=lambda p: p in self._held)[:max(0, surplus)]:
                     self._mine.discard(partition)
                     self._on_surplus(partition)
+
+    # -- pressure -----------------------------------------------------------------------------------------
+
+    def press(self, backlog: int) -> None:
+        if self._bells is not None:
+            self._bells.basic_publish(f"{self._prefix}.pressure", "", str(backlog).encode(),
+                                      pika.BasicProperties(app_id=self._owner))
+
+    def _heard(self, owner: str, body: bytes) -> None:
+        if body.isdigit():
+            self._pressed[owner] = asyncio.get_running_loop().time(), int(body)
+
+    def pressed(self) -> int:
+        since = asyncio.get_running_loop().time() - PRESSED_S
+        return sum(backlog for told, backlog in self._pressed.values() if told > since)
 
     # -- events -------------------------------------------------------------------------------------------
 

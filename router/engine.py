@@ -99,14 +99,15 @@ class Engine:
             name: Gatekeeper(name, destination, senders[name], ledger, bureau, clock, chance.random,
                              respond if destination.responses else None)
             for name, destination in site.destinations.items()} if role.works else {}
-        pressure = Pressure(lambda: max((one.due for one in gatekeepers.values()), default=0))
+        self._pressure = Pressure(lambda: max((one.due for one in gatekeepers.values()), default=0),
+                                  lambda: len(self.worker.held), broker)
         self.door = Door(ledger, site.channels, site.partitions, MessageIds(clock, chance.getrandbits(24)),
-                         broker.ring, pressure if role is Role.ALL else None)
+                         broker.ring, self._pressure)
         panel = Panel([(scorers[name], entry.deadline_ms / 1000, entry.answer, entry.events)
                        for name, entry in site.scorers.items()], clock)
         self.worker = Worker(owner, ledger, broker, self._outbox, gatekeepers, bureau,
                              Rulebook(site, revision), panel, site.destinations, clock, site.partitions,
-                             lease_s=lease_s, sweep_s=sweep_s, taken=pressure.taken)
+                             lease_s=lease_s, sweep_s=sweep_s, taken=self._pressure.taken)
         self._receivers: dict[str, Receiver] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -128,6 +129,7 @@ class Engine:
                     await sender.start()
                 await self.worker.start()
                 self._spawn("outbox", self._outbox.run())
+                self._spawn("pressure", self._pressure.tell())
                 self._spawn("retention", self._purge())
             await self._open(receivers)
         except BaseException:

@@ -41,7 +41,7 @@ class Door:
         partitions: of the ledger.
         ids: makes message ids.
         ring: wakes the workers of partitions; must not block.
-        pressure: of this process, where it also works; a worker elsewhere has no way to slow us down.
+        pressure: how much waits to be worked off.
     """
 
     def __init__(self, intake: Intake, channels: Mapping[str, Channel], partitions: int, ids: MessageIds,

@@ -32,6 +32,7 @@ def prefix(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for queue in [f"{name}.workers", *[f"{name}.partition.{n}" for n in range(PARTITIONS)]]:
         channel.queue_delete(queue)
     channel.exchange_delete(f"{name}.events")
+    channel.exchange_delete(f"{name}.pressure")
     connection.close()
 
 

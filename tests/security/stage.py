@@ -439,6 +439,7 @@ def collect(folder: Path, rabbitmq_url: str) -> Evidence:
         for queue in (f"{prefix}.ours", f"{prefix}.workers", f"{prefix}.partition.0", f"{prefix}.partition.1"):
             channel.queue_delete(queue)
         channel.exchange_delete(f"{prefix}.events")
+        channel.exchange_delete(f"{prefix}.pressure")
         connection.close()
         evidence.add("log", stream.getvalue())
         logging.getLogger().handlers[:] = handlers

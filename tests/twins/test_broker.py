@@ -35,6 +35,7 @@ def delete(prefix: str) -> None:
     for name in [f"{prefix}.workers", *[f"{prefix}.partition.{n}" for n in range(PARTITIONS)]]:
         channel.queue_delete(name)
     channel.exchange_delete(f"{prefix}.events")
+    channel.exchange_delete(f"{prefix}.pressure")
     connection.close()
 
 
@@ -204,6 +205,16 @@ class TestRabbit:
         assert channel.basic_get(queue, auto_ack=True)[1].message_id == "e2"
         connection.close()
         await broker.stop()
+
+    async def test_a_backlog_is_heard_by_all_and_forgotten(
+            self, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("router.broker_rabbitmq.PRESSED_S", 0.3)
+        one, two = await self._made(prefix), await self._made(prefix)
+        one.press(7)
+        await until(lambda: two.pressed() == 7)
+        await until(lambda: two.pressed() == 0)
+        await one.stop()
+        await two.stop()
 
     async def test_a_broken_connection_is_made_again_and_nothing_rung_is_lost(self, prefix: str) -> None:
         async with relay() as (port, cut):
