@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from canonical import schema
 from canonical.event import Event
 from canonical.findings import Rejection, finding
 from canonical.model import AnyEntity
@@ -61,14 +62,15 @@ class SiteTranslator:
         if not name:
             raise Rejection(finding(NO_TABLE, row=f"destinations.{delivery.destination}"))
         mapping = self._library.mapping(name, overlay(self._library, destination.site))
+        identity = control_id(delivery.id, state)
         # The time of writing is that of acceptance: a second attempt, tomorrow, has the same bytes (H28, D06).
         now = datetime.fromtimestamp(event.received_at / 1_000_000, UTC).isoformat(timespec="seconds")
-        writing = mapping.write(event, WriteContext(identity=control_id(delivery.id), now=now,
+        writing = mapping.write(event, WriteContext(identity=identity, now=now,
                                                     values=destination.context), state=state)
         if writing.fatal:
             raise Rejection(*writing.findings)
         codec = self._codecs[mapping.format.family]
-        return Dispatch(identity=control_id(delivery.id), body=Phi(codec.encode(writing.wire)),
+        return Dispatch(identity=identity, body=Phi(codec.encode(writing.wire)),
                         content_type=codec.content_type, attributes=writing.attributes)
 
 
@@ -86,9 +88,20 @@ def undecodable(value: object, field: str) -> Iterator[str]:
             yield from undecodable(inner, f"{field}({index})")
 
 
-def control_id(delivery_id: str) -> str:
-    """The identity that the peer sees: at most 20 characters, the length of MSH-10 (HL7 v2.5.1 §2.15.9.10)."""
-    return blake2b(delivery_id.encode(), digest_size=10).hexdigest()
+#: Of the 20 hexadecimal digits of an identity, those that name the delivery; the rest name the state it carries.
+STEM: Final = 14
+
+
+def control_id(delivery_id: str, state: AnyEntity | None = None) -> str:
+    """The identity that the peer sees: 20 characters, the length of MSH-10 (HL7 v2.5.1 §2.15.9.10).
+
+    One identity has one content (invariant 8). Where a delivery carries the present state of its subject, a later
+    attempt may carry a newer one: that is another statement, and has another identity with the same stem.
+    """
+    name = blake2b(delivery_id.encode(), digest_size=10).hexdigest()
+    if state is None:
+        return name
+    return name[:STEM] + blake2b(schema.to_json(state), digest_size=3).hexdigest()
 
 
 def overlay(library: Library, site: str) -> str:
