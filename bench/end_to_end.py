@@ -86,7 +86,8 @@ def measure(mode: str, connections: int, seconds: float, warmup: float, messages
         environment = stack.enter_context(backing(mode, folder, prefix))
         sinks = stack.enter_context(helper(sys.executable, "-m", "bench.sinks"))
         port = services.free_port()
-        site.write(folder / "config", port=port, prefix=prefix, **sinks.ready)
+        # Distributed workers fill the cores by themselves; embedded needs a second process to use the second core.
+        site.write(folder / "config", port=port, prefix=prefix, translators=int(mode == "embedded"), **sinks.ready)
         engine = Engine(commands(mode, folder / "config", workers), {**os.environ, **environment},
                         folder / "engine.log")
         stack.callback(engine.stop)

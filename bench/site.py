@@ -40,12 +40,14 @@ routes:
   - {{route: everything, to: [downstream, erp]}}
 broker: {{prefix: {prefix}}}
 partitions: {partitions}
-translators: 1
+translators: {translators}
 """
 
 
-def write(folder: Path, *, port: int, mllp: int, http: int, prefix: str, sessions: int = 8) -> None:
+def write(folder: Path, *, port: int, mllp: int, http: int, prefix: str, sessions: int = 8,
+          translators: int = 0) -> None:
     """Write ``site.yaml`` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "site.yaml").write_text(_SITE.format(mappings=ROOT / "mappings", port=port, mllp=mllp, http=http,
-                                                   prefix=prefix, sessions=sessions, partitions=PARTITIONS))
+                                                   prefix=prefix, sessions=sessions, partitions=PARTITIONS,
+                                                   translators=translators))
