@@ -17,7 +17,7 @@ import pytest
 
 from simulators.ehr import Ehr, Tally, feed
 from tests import services
-from tests.e2e.harness import Partners, engine, everything_arrived, ledger, settled
+from tests.e2e.harness import Partners, engine, everything_arrived, ledger, settled, until
 from tests.services import PostgresServer, RabbitServer, Server
 from wiring import database
 from wiring.demo.process import EngineProcess
@@ -59,6 +59,8 @@ async def distributed(stage: Stage, settings: dict[str, str]) -> AsyncIterator[l
         for worker in workers:
             stack.push_async_callback(worker.stop)
             await worker.start()
+        # A worker listens nowhere: its log says that it has started, and is not away with the database.
+        await until(lambda: stage.log.read_text(encoding="utf-8").count('"event": "running"') == 1 + len(workers))
         yield [intake, *workers]
 
 
