@@ -218,8 +218,8 @@ def main(
     mode: Annotated[list[str], typer.Option(help="embedded, distributed; may be repeated.")] = [  # noqa: B006 - typer copies it
         "embedded", "distributed"],
     connections: Annotated[list[int], typer.Option(help="May be repeated.")] = [1, 8, 32],  # noqa: B006 - typer copies it
-    duration: Annotated[float, typer.Option(help="Seconds that are measured, a run.")] = 5.0,
-    warmup: Annotated[float, typer.Option(help="Seconds before them.")] = 1.0,
+    duration: Annotated[float, typer.Option(help="Seconds that are measured, a run.")] = 10.0,
+    warmup: Annotated[float, typer.Option(help="Seconds before them.")] = 4.0,
     messages: Annotated[int | None, typer.Option(help="Stop a run after so many messages.")] = None,
     workers: Annotated[int, typer.Option(help="Worker processes of the distributed engine.")] = 2,
     with_peers: Annotated[bool, typer.Option("--peers", help="MLLP servers of others, same load.")] = False,

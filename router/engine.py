@@ -86,7 +86,7 @@ class Engine:
                  marks: Mapping[str, Mark] | None = None,
                  bureau: Bureau | None = None) -> None:
         bureau = bureau or InLine(translator, clock)
-        chance = chance or random.SystemRandom()
+        chance = chance or random.Random(random.SystemRandom().getrandbits(64))  # for jitter and ids, not for secrets
         self._site = site
         self._ledger = ledger
         self._broker = broker

@@ -20,7 +20,7 @@ from store.ledger import Work
 from store.records import State
 
 #: Subjects kept per partition. A state is about 5 KB.
-KEPT: Final = 4_096
+KEPT: Final = 1_024
 
 
 class Step(msgspec.Struct, frozen=True):
