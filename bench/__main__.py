@@ -13,7 +13,7 @@ from tests.services import ServiceMissing
 
 
 def main(
-    duration: Annotated[float, typer.Option(help="Seconds that are measured, an end-to-end run.")] = 5.0,
+    duration: Annotated[float, typer.Option(help="Seconds that are measured, an end-to-end run.")] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """Parsing, mapping, end to end (embedded and distributed, 1, 8 and 32 connections), and the peers."""

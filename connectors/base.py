@@ -57,7 +57,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The batch or document it was cut from."""
 
 
-class Unavailable(Exception):  # noqa: N818
+class Unavailable(Exception):  # noqa: N818 - an answer to the receiver, not an error
     """The ledger cannot commit now. Nothing was stored: answer negatively and transiently (AR/CR, 503)."""
 
 

@@ -31,8 +31,6 @@ NOT_BOOLEAN = declare("code.not_boolean", Severity.ERROR, "neither yes nor no",
                       "HL7 table 0136 is Y and N, JSON has true and false; else give the row a `map`")
 NOT_A_CODE = declare("code.unknown", Severity.ERROR, "not a code of the canonical enumeration",
                      "give the row a `map`: a code table of the sender's codes")
-NOT_TEXT = declare("text.invalid", Severity.ERROR, "not a single text",
-                   "the partner sends an object, a list or a number too long to be text here")
 NOT_A_REFERENCE = declare("code.not_a_reference", Severity.ERROR, "not a reference by identifier",
                           "the codec reads TYPE?identifier=SYSTEM|VALUE; give the row a plain path for ids")
 NO_IDENTIFIER = declare("code.no_identifier", Severity.ERROR, "an identifier without value",

@@ -23,7 +23,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
 
 
-class BrokerAway(Exception):  # noqa: N818
+class BrokerAway(Exception):  # noqa: N818 - a state of the world, expected and handled
     """The broker did not confirm. Intake and leased work go on; try again later."""
 
 

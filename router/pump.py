@@ -123,11 +123,6 @@ class Pump:
         """Learn who is parked. Once, before the first turn."""
         self._gate.restart(await self._work.parked_lanes(self._holding.partition))
 
-    @property
-    def holding_back(self) -> int:
-        """How many messages wait behind parked ones or fences, as far as they have been looked at."""
-        return len(self._gate.held)
-
     async def turn(self) -> bool:
         """Process one batch. False where nothing is left that no doorbell will tell of.
 

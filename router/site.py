@@ -63,7 +63,6 @@ class Channel(_Part, frozen=True, kw_only=True):
                     "{SIU: hl7v2/siu, ADT: hl7v2/adt}")]
     settings: Annotated[Any, _Meta(description="Settings of the connector; see its page.")] = msgspec.field(
         default_factory=dict)
-    format: Annotated[str, _Meta(description="Codec; by default what the mapping's name begins with.")] = ""
     site: Annotated[str, _Meta(description="Overlay of the mapping: a folder of mappings/sites")] = ""
     charset: Annotated[str, _Meta(description="Where the message does not say (C01).")] = ""
     order_by: Annotated[Literal["patient", "channel"], _Meta(
@@ -72,11 +71,6 @@ class Channel(_Part, frozen=True, kw_only=True):
         description="Message types taken, as prefixes: SIU, ADT^A08. Empty: all.")] = ()
     processing_id: Annotated[Processing, _Meta(
         description="MSH-11 this channel is for; others are refused with 202 (A10).")] = "P"
-
-    @property
-    def codec(self) -> str:
-        """Name of the format family."""
-        return self.format or tables_of(self.mapping)[0].partition("/")[0]
 
 
 class Destination(_Part, frozen=True, kw_only=True):
@@ -88,7 +82,6 @@ class Destination(_Part, frozen=True, kw_only=True):
                     "type: {appointment: hl7v2/siu, patient: hl7v2/adt}")]
     settings: Annotated[Any, _Meta(description="Settings of the connector; see its page.")] = msgspec.field(
         default_factory=dict)
-    format: Annotated[str, _Meta(description="Codec; by default what the mapping's name begins with.")] = ""
     site: Annotated[str, _Meta(description="Overlay of the mapping: a folder of mappings/sites")] = ""
     context: Annotated[dict[str, str], _Meta(
         description="Values for $NAME in the table: receiving_application …")] = {}
@@ -104,11 +97,6 @@ class Destination(_Part, frozen=True, kw_only=True):
     responses: Annotated[str, _Meta(
         description="Channel through which the peer's answers come back in as messages.")] = ""
     retry: Policy = Policy()
-
-    @property
-    def codec(self) -> str:
-        """Name of the format family."""
-        return self.format or tables_of(self.mapping)[0].partition("/")[0]
 
 
 class Route(_Part, frozen=True, kw_only=True):

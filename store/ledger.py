@@ -33,11 +33,11 @@ from store.records import (
 )
 
 
-class LedgerUnavailable(Exception):  # noqa: N818
+class LedgerUnavailable(Exception):  # noqa: N818 - a state of the world, expected and handled
     """The database is away or refuses to commit. Nothing of the operation was stored."""
 
 
-class LeaseLost(Exception):  # noqa: N818
+class LeaseLost(Exception):  # noqa: N818 - a state of the world, expected and handled
     """The partition has a new owner; the operation was not carried out. Stop working on the partition."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 
@@ -30,8 +30,7 @@ SITE_FILE: Final = "site.yaml"
 
 def formats() -> tuple[Format, ...]:
     """The format families there are."""
-    # The adapters fulfil the protocol structurally; their paths' functions are typed more narrowly than it.
-    return cast("tuple[Format, ...]", (Hl7Format(), fhir_format(), JsonFormat()))
+    return Hl7Format(), fhir_format(), JsonFormat()
 
 
 def codecs() -> dict[str, Any]:

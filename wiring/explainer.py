@@ -10,6 +10,7 @@ from canonical.findings import Rejection
 from console.views.journey import Lineage
 from console.views.tables import lineage_rows
 from mapper.library import Library
+from mapper.mapping import Mapping as Table
 from mapper.mapping import ReadContext, Trace
 from router.site import Site, table_for
 from store.records import Message
@@ -45,27 +46,27 @@ class SiteExplainer:
                 library = Library(files, formats())
                 note = "traced with the tables that read it; those of today are different"
         try:
-            trace = self._trace(library, message, raw)
+            mapping, trace = self._trace(library, message, raw)
         except Rejection as rejection:
             return Lineage(note=f"no lineage: {', '.join(found.code for found in rejection.findings)}")
-        if trace is None:
+        if mapping is None or trace is None:
             return Lineage(note="no lineage: the configuration names no table for this kind of message")
         rows = [row for event, leaves in zip(trace.reading.events, trace.lineage, strict=False)
                 for row in lineage_rows(leaves, event, mask=not reveal)]
-        return Lineage(rows=rows, unread=self._unread(message, trace), note=note)
+        return Lineage(rows=rows, unread=self._unread(mapping, trace), note=note)
 
-    def _unread(self, message: Message, trace: Trace) -> list[str]:
+    def _unread(self, mapping: Table, trace: Trace) -> list[str]:
         """What no row read; a line that is no segment is not named by its own text."""
-        if self._site.channels[message.channel].codec != "hl7v2":
+        if mapping.format.family != "hl7v2":
             return list(trace.undeclared)
         return list(dict.fromkeys(one if _LEAF.fullmatch(one) else _NO_SEGMENT for one in trace.undeclared))
 
-    def _trace(self, library: Library, message: Message, raw: bytes) -> Trace | None:
+    def _trace(self, library: Library, message: Message, raw: bytes) -> tuple[Table | None, Trace | None]:
         channel = self._site.channels.get(message.channel)
         name = table_for(channel.mapping, message.message_type) if channel is not None else ""
         if channel is None or not name:
-            return None
+            return None, None
         mapping = library.mapping(name, overlay(library, channel.site))
         wire: Any = self._codecs[mapping.format.family].decode(raw, message.charset or channel.charset)
-        return mapping.trace(wire, ReadContext(message_id=message.id, channel=message.channel,
-                                               received_at=message.received_at))
+        return mapping, mapping.trace(wire, ReadContext(message_id=message.id, channel=message.channel,
+                                                        received_at=message.received_at))

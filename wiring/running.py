@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -26,6 +25,7 @@ from wiring.assembly import SITE_FILE, Assembly, assemble, scorers
 from wiring.bureau.letters import Opening
 from wiring.bureau.pool import Pool
 from wiring.codes import BROKER, DISTRIBUTED, METRICS_PORT
+from wiring.collector import spare_the_collector
 from wiring.metrics import HOST, MetricsServer
 
 BROKER_VARIABLE: Final = "DRAGOMAN_BROKER"
@@ -118,14 +118,6 @@ async def _metrics(stack: AsyncExitStack, assembly: Assembly, ledger: Ledger) ->
     stack.push_async_callback(server.stop)
 
 
-def _spare_the_collector() -> None:
-    """Tables and code live for ever, messages are trees: the cycle collector has next to nothing to find, and
-    with Python's usual thresholds it stops the process for up to 100 ms under load (bench/end_to_end.py)."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
-
-
 async def serve(assembly: Assembly, role: Role, environment: Mapping[str, str] = os.environ) -> None:
     """Run until SIGTERM or SIGINT, then stop in good order."""
     log = structlog.get_logger()
@@ -134,7 +126,7 @@ async def serve(assembly: Assembly, role: Role, environment: Mapping[str, str] =
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     async with running(assembly, role, environment):
-        _spare_the_collector()
+        spare_the_collector()
         log.info("running", site=assembly.site.site, role=role.value, revision=assembly.revision[:12],
                  pid=os.getpid())
         await stopping.wait()

@@ -68,7 +68,7 @@ _REMEMBERED: Final = 1024
 """Deliveries whose outcome was unknown, remembered to recognise their duplicates."""
 
 
-class _Lost(Exception):  # noqa: N818
+class _Lost(Exception):  # noqa: N818 - it says what happened
     """The connection ended before the answer came."""
 
 

@@ -12,7 +12,6 @@ from msgspec import UNSET, Meta, UnsetType
 from connectors.hl7v2.disposition import DispositionRule
 
 Port = Annotated[int, Meta(ge=0, le=65535, description="TCP port. 0 takes a free one.")]
-Seconds = Annotated[float, Meta(gt=0)]
 
 
 class AckMode(StrEnum):

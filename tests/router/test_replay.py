@@ -92,7 +92,7 @@ async def test_what_newer_state_has_overtaken_is_refused_unless_allowed() -> Non
         await world.settled()
         state = await world.ledger.state_of("appointment:EHR|A")
         assert state is not None
-        assert state.entity.status == "cancelled"  # type: ignore[union-attr]
+        assert state.entity.status == "cancelled"  # type: ignore[union-attr]  # an appointment, or the test fails
 
 
 async def test_what_is_overtaken_can_be_closed() -> None:

@@ -62,7 +62,6 @@ def problems(text: str) -> list[str]:
 def test_a_good_site_is_read_whole() -> None:
     site = read(GOOD).site
     assert site.channels["mercy"].settings == Port(port=2575)
-    assert site.channels["mercy"].codec == "hl7v2"
     scheduler = site.destinations["scheduler"]
     assert (scheduler.idempotent, scheduler.retry.attempts, scheduler.content) == (True, 10, "state")
     assert site.scorers["no_show"].answer == 0.1

@@ -61,7 +61,7 @@ def test_postgresql_finds_its_rows_by_an_index(postgres: str) -> None:
         connection.execute("SET plan_cache_mode = force_generic_plan")
         for name, statement in POSTGRES.items():
             number = itertools.count(1)
-            query = re.sub("%[sb]", lambda _, n=number: f"${next(n)}", statement.text)  # type: ignore[misc]
+            query = re.sub("%[sb]", lambda _, n=number: f"${next(n)}", statement.text)  # type: ignore[misc]  # a lambda with a bound default
             connection.execute(f"PREPARE it AS {query}")
             nothing = ", ".join(["NULL"] * len(statement.parameters))
             plan = connection.execute(f"EXPLAIN EXECUTE it({nothing})" if nothing else "EXPLAIN EXECUTE it")

@@ -5,7 +5,6 @@ Ends when its input ends, which is when the engine stops, however it stops.
 
 from __future__ import annotations
 
-import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -34,6 +33,7 @@ from wiring.bureau.letters import (
     length,
     sealed,
 )
+from wiring.collector import spare_the_collector
 from wiring.translator import SiteTranslator
 
 T = TypeVar("T", Incoming, Outgoing)
@@ -47,9 +47,7 @@ def main(source: BinaryIO, sink: BinaryIO) -> None:
         letter = decoder.decode(source.read(length(head)))
         if isinstance(letter, Opening):
             translator = assembled(letter.file, letter.source, letter.tables).translator
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(100_000, 20, 100)
+            spare_the_collector()
             continue
         if translator is None:
             raise RuntimeError("the first letter opens")
