@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from canonical.model import AnyEntity
+from canonical.entities import AnyEntity
 from canonical.phi import Value
 
 

@@ -11,30 +11,28 @@ rule that no late message undoes a terminal state (D04), creation from content f
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Finding, Severity, declare, finding
 from canonical.model import (
     Action,
     Address,
-    AnyEntity,
     Appointment,
     AppointmentStatus,
     Contact,
     Identifier,
-    Location,
     Participant,
     Patient,
     PatientLink,
     Place,
-    Practitioner,
     Service,
-    Slot,
     Visit,
 )
 from canonical.presence import ABSENT, CLEAR
@@ -193,7 +191,7 @@ def _plan(of: type[msgspec.Struct]) -> tuple[tuple[str, Any, Callable[[Any, Any]
 
 _PLAN: Final[dict[type[msgspec.Struct], tuple[tuple[str, Any, Callable[[Any, Any], Any] | None], ...]]] = {
     of: _plan(of)
-    for of in (Appointment, Patient, Slot, Practitioner, Location, Visit, Participant, Service, Place, Address)}
+    for of in (*typing.get_args(AnyEntity), Visit, Participant, Service, Place, Address)}
 
 
 # -- appointments -------------------------------------------------------------------------------------------

@@ -391,7 +391,3 @@ class Location(Entity, frozen=True, kw_only=True):
     status: Tri[str] = ABSENT
     telecom: Many[ContactPoint] = ()
     address: Tri[Address] = ABSENT
-
-
-#: Everything an event can be about; msgspec decodes it by the ``entity`` tag.
-AnyEntity: TypeAlias = Patient | Appointment | Slot | Practitioner | Location

@@ -17,7 +17,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from canonical import event, findings, model
+from canonical import authorization, coverage, document, event, findings, model, referral, task
+from canonical.entities import MODULES
 
 T = TypeVar("T")
 
@@ -34,6 +35,13 @@ _ROOTS: Final[dict[str, type]] = {
     "slot": model.Slot,
     "practitioner": model.Practitioner,
     "location": model.Location,
+    "appointment-request": referral.AppointmentRequest,
+    "referral": referral.Referral,
+    "coverage": coverage.Coverage,
+    "eligibility-check": coverage.EligibilityCheck,
+    "authorization": authorization.Authorization,
+    "document": document.Document,
+    "work-task": task.WorkTask,
     "event": event.Event,
     "finding": findings.Finding,
 }
@@ -96,7 +104,7 @@ def _attribute_texts(*modules: ModuleType) -> dict[str, dict[str, str]]:
     return found
 
 
-_ATTRIBUTE_TEXTS: Final = _attribute_texts(model, event, findings)
+_ATTRIBUTE_TEXTS: Final = _attribute_texts(*MODULES, event, findings)
 
 
 def publish(folder: Path = PUBLISHED) -> None:

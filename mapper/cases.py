@@ -15,9 +15,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
+from canonical.entities import AnyEntity
 from canonical.event import Event, Source, Version
 from canonical.findings import Finding, Rejection, Severity, declare
-from canonical.model import AnyEntity
 from canonical.paths import PathError
 from canonical.phi import Value
 from mapper import document, grammar, model

@@ -15,9 +15,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import UNSET
 
+from canonical.entities import AnyEntity
 from canonical.event import Basis, Event, Source, Version
 from canonical.findings import Finding, Rejection, Severity, declare, finding
-from canonical.model import AnyEntity, Identifier
+from canonical.model import Identifier
 from canonical.paths import PathError
 from canonical.phi import Value
 from mapper import codecs, document, grammar, keys, model, times

@@ -1,21 +1,22 @@
 """The canonical model as a dictionary: which fields a struct has and what they hold.
 
-Walked once from the type hints of `canonical.model`; `check` uses it to refuse unknown fields, the compiler
-to choose codecs.
+Walked once from the type hints of the modules of `canonical.entities`; `check` uses it to refuse unknown
+fields, the compiler to choose codecs.
 """
 
 from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Iterator
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
 import msgspec
 
-from canonical import model
-from canonical.model import Date, Instant
+from canonical.entities import MODULES
+from canonical.model import Date, Entity, Instant
 from canonical.phi import Value
 from mapper.document import did_you_mean
 
@@ -59,7 +60,7 @@ class UnknownField(Exception):  # noqa: N818 - says what is wrong
 @cache
 def fields(struct: type[Value]) -> dict[str, FieldType]:
     """Every field of a canonical struct, in the order of the model."""
-    hints = typing.get_type_hints(struct, vars(model))
+    hints = typing.get_type_hints(struct)
     return {field.name: _field(hints[field.name]) for field in msgspec.structs.fields(struct)}
 
 
@@ -80,15 +81,21 @@ def required(struct: type[Value]) -> tuple[str, ...]:
 @cache
 def structs() -> dict[str, type[Value]]:
     """Every canonical struct by name."""
-    return {name: kind for name, kind in vars(model).items()
-            if isinstance(kind, type) and issubclass(kind, Value) and kind not in (Value, model.Entity)}
+    return {name: kind for name, kind in _defined()
+            if issubclass(kind, Value) and kind not in (Value, Entity)}
 
 
 @cache
 def enums() -> dict[str, type[StrEnum]]:
     """Every canonical enumeration by name."""
-    return {name: kind for name, kind in vars(model).items()
-            if isinstance(kind, type) and issubclass(kind, StrEnum) and kind is not StrEnum}
+    return {name: kind for name, kind in _defined() if issubclass(kind, StrEnum)}
+
+
+def _defined() -> Iterator[tuple[str, type]]:
+    for module in MODULES:
+        for name, kind in vars(module).items():
+            if isinstance(kind, type) and kind.__module__ == module.__name__:
+                yield name, kind
 
 
 def _field(hint: Any) -> FieldType:

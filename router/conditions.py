@@ -26,8 +26,9 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from canonical.entities import AnyEntity
 from canonical.event import Event
-from canonical.model import AnyEntity, CodeableConcept, Coding, Entity, Identifier, Reference
+from canonical.model import CodeableConcept, Coding, Entity, Identifier, Reference
 from canonical.presence import ABSENT
 
 

@@ -22,10 +22,10 @@ from typing import Final, TypeAlias
 import msgspec
 
 from canonical.clock import Clock
+from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.failpoints import Injected, point
 from canonical.findings import Finding, Rejection, Severity, declare, finding
-from canonical.model import AnyEntity
 from canonical.phi import Phi
 from connectors.base import Dispatch, Outcome, Sender, Unavailable, Unknown
 from router import retry

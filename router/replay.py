@@ -20,10 +20,10 @@ import msgspec
 
 from canonical import history
 from canonical.clock import Clock
+from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.failpoints import point
 from canonical.findings import Rejection, Severity, declare
-from canonical.model import AnyEntity
 from canonical.presence import ABSENT
 from router.conditions import Facts
 from router.pump import INTERNAL, SUPERSEDED, WRONG_SUBJECT

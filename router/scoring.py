@@ -16,8 +16,9 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from canonical.clock import Clock
+from canonical.entities import AnyEntity
 from canonical.event import Event
-from canonical.model import AnyEntity, Appointment
+from canonical.model import Appointment
 
 #: Consecutive failures after which a scorer is not asked for `REST_S` seconds.
 FAILURES: Final = 3

@@ -13,9 +13,9 @@ from typing import Final
 import msgspec
 
 from canonical import history
+from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Finding
-from canonical.model import AnyEntity
 from store.ledger import Work
 from store.records import State
 

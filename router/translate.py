@@ -13,10 +13,10 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 import msgspec
 
 from canonical.clock import Clock
+from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.failpoints import Injected
 from canonical.findings import Finding
-from canonical.model import AnyEntity
 from connectors.base import Dispatch
 from store.records import Delivery, Message
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
+from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Finding
-from canonical.model import AnyEntity
 from canonical.phi import MASK, Phi
 
 #: Fields that hold what identifies a person, or the keys of his appointments.

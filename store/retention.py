@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from canonical.model import AnyEntity, Appointment, AppointmentStatus, Slot, SlotStatus
+from canonical.entities import AnyEntity
+from canonical.model import Appointment, AppointmentStatus, Slot, SlotStatus
 from store.records import MessageState
 
 #: States in which a message itself is done; its deliveries and events may still keep it.

@@ -10,9 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from canonical import schema
+from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Rejection, finding
-from canonical.model import AnyEntity
 from canonical.phi import Phi
 from connectors.base import Codec, Dispatch
 from mapper.library import Library

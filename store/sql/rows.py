@@ -9,9 +9,9 @@ from zlib import compress, decompress
 
 import msgspec
 
+from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Finding
-from canonical.model import AnyEntity
 from canonical.phi import Phi
 from canonical.receipt import Receipt, ReceiptMint, Verdict
 from store.records import (

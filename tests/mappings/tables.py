@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from canonical import schema
+from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.history import apply
-from canonical.model import AnyEntity
 from connectors.hl7v2 import er7
 from mapper.library import Library
 from mapper.mapping import ReadContext, Reading, WriteContext, Writing

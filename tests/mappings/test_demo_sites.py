@@ -7,10 +7,11 @@ from itertools import islice
 
 import pytest
 
+from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Severity
 from canonical.history import apply
-from canonical.model import AnyEntity, Appointment
+from canonical.model import Appointment
 from connectors.fhir.validate import validate
 from connectors.hl7v2 import er7
 from mapper.mapping import ReadContext, Reading

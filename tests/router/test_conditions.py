@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from canonical.entities import AnyEntity
 from canonical.event import Event, Source, Version
 from canonical.model import (
-    AnyEntity,
     Appointment,
     AppointmentStatus,
     CodeableConcept,

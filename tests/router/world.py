@@ -11,9 +11,10 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from canonical.entities import AnyEntity
 from canonical.event import Event, Source, Version
 from canonical.findings import Rejection, Severity, declare, finding
-from canonical.model import AnyEntity, Appointment, Identifier, LinkType, Patient, PatientLink
+from canonical.model import Appointment, Identifier, LinkType, Patient, PatientLink
 from canonical.phi import Phi
 from connectors.base import Delivered, Dispatch, Outcome, Peek, Submission
 from router.broker import Broker

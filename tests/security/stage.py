@@ -24,9 +24,9 @@ import structlog
 from aiohttp import web
 
 from app import command_line
+from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Rejection
-from canonical.model import AnyEntity
 from connectors.base import Dispatch
 from console import frame
 from router.engine import Role

@@ -8,9 +8,9 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Finding
-from canonical.model import AnyEntity
 
 _LENGTH: Final = struct.Struct(">I")
 HEAD: Final = _LENGTH.size
