@@ -76,6 +76,11 @@ def helper(*command: str) -> Iterator[Helper]:
         process.close()
 
 
+def _seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
 class Engine:
     """The processes of one Dragoman, and what they use."""
 
@@ -88,7 +93,7 @@ class Engine:
                 name: psutil.Popen(command, cwd=ROOT, env=dict(environment), stdin=subprocess.DEVNULL,
                                    stdout=output, stderr=subprocess.STDOUT)
                 for name, command in commands.items()}
-        self._cpu_before = dict.fromkeys(commands, 0.0)
+        self._cpu_before: dict[str, float] = {}
 
     @property
     def pids(self) -> dict[str, int]:
@@ -127,13 +132,17 @@ class Engine:
     def used(self) -> dict[str, Any]:
         """CPU seconds by process since `begin`, peak memory of all together in MiB."""
         now = self._cpu()
-        return {"cpu_s": {name: round(now[name] - self._cpu_before[name], 2) for name in now},
+        return {"cpu_s": {name: round(now[name] - self._cpu_before.get(name, 0.0), 2) for name in now},
                 "memory_mib": round(self._peak / 2**20)}
 
     def _cpu(self) -> dict[str, float]:
-        return {name: sum(times.user + times.system + times.children_user + times.children_system
-                          for times in [process.cpu_times()])
-                for name, process in self._processes.items()}
+        """CPU seconds of each process, and of what each has started besides (its translators)."""
+        spent = {}
+        for name, process in self._processes.items():
+            spent[name] = _seconds(process)
+            if children := process.children(recursive=True):
+                spent[f"{name}'s translators"] = sum(map(_seconds, children))
+        return spent
 
     def _family(self) -> list[psutil.Process]:
         return [one for process in self._processes.values()
