@@ -35,6 +35,8 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     finding: Finding | None
     """Why it was refused; None otherwise."""
     _mint: object
+    home: int = -1
+    """Partition whose worker processes it; -1 where it is not known."""
 
     def __post_init__(self) -> None:
         if not isinstance(self._mint, ReceiptMint):
@@ -50,6 +52,6 @@ class ReceiptMint:
     """Issues receipts. One a ledger; see the module's docstring for who may hold one."""
 
     def issue(self, message_id: str, control_id: str, received_at: int, verdict: Verdict = Verdict.ACCEPTED,
-              finding: Finding | None = None) -> Receipt:
+              finding: Finding | None = None, home: int = -1) -> Receipt:
         """A receipt for a message whose commit has returned."""
-        return Receipt(message_id, control_id, received_at, verdict, finding, self)
+        return Receipt(message_id, control_id, received_at, verdict, finding, self, home)

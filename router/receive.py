@@ -79,7 +79,8 @@ class Door:
             raise Unavailable("the ledger cannot commit") from away
         _AFTER()
         if receipt.verdict is Verdict.ACCEPTED:
-            self._ring((partition_of(lanes[0], self._partitions),))
+            # The lane may have been that of a merged patient: the ledger knows who works it.
+            self._ring((receipt.home if receipt.home >= 0 else partition_of(lanes[0], self._partitions),))
             if self._pressure is not None:
                 self._pressure.accepted()
                 if delay := self._pressure.delay():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 
 
 def survivor(aliases: Mapping[str, str], key: str) -> str:
@@ -27,3 +27,15 @@ def link(aliases: MutableMapping[str, str], old: str, new: str) -> None:
             break
         last = following
     aliases[old] = new
+
+
+def landed(lanes: Sequence[str], ends: Mapping[str, str]) -> tuple[str, ...]:
+    """The lanes of a message, with the survivors of merged ones before them (A4.3).
+
+    The first lane is where a message is processed and where its deliveries stand, so that what is said with an old
+    number keeps its place among what is said with the new one. The old lanes stay as further ones: when the merge
+    is undone, what comes then by the old number waits for what came before.
+    """
+    if not any(lane in ends for lane in lanes):
+        return tuple(lanes)
+    return tuple(dict.fromkeys((*(ends.get(lane, lane) for lane in lanes), *lanes)))

@@ -47,6 +47,9 @@ class Intake(Protocol):
     async def append(self, message: NewMessage) -> Receipt:
         """Commit a message; duplicates (same channel and `dedup`, or same id) get the first receipt again.
 
+        Lanes of merged patients become those of their survivors (`store.aliases.landed`); the receipt says where it
+        is processed.
+
         The verdict of a message stored as REFUSED is REFUSED with its finding. It may itself be a duplicate of an
         accepted one (and gets its receipt), but nothing is ever a duplicate of it: once the cause of the refusal is
         mended, a resend is a new message.
@@ -97,10 +100,15 @@ class Work(Protocol):
     async def history(self, subject_key: str) -> Sequence[Event]:
         """All events of a subject in version order."""
 
+    async def open_of(self, patient_keys: Collection[str]) -> Sequence[State]:
+        """States of persons that are not closed (`store.retention.closed`): their visits, and they themselves."""
+
     async def commit(self, lease: Lease, processed: Sequence[Processed]) -> None:
         """Store what messages set in motion, each whole or not at all. Raises LeaseLost, LedgerUnavailable.
 
-        A message that is no longer RECEIVED is left as it is, so a second commit of the same has no effect.
+        A message that is no longer RECEIVED is left as it is, so a second commit of the same has no effect. With the
+        aliases of a merge, in the same transaction, what waits in the lane of the old number is put into that of the
+        survivor as well (`store.aliases.landed`).
         """
 
     async def open_deliveries(self, partition: int) -> Sequence[Delivery]:

@@ -13,7 +13,7 @@ import msgspec
 from canonical.event import Event
 from canonical.receipt import Receipt, ReceiptMint, Verdict
 from store import audit as chain
-from store.aliases import link, survivor
+from store.aliases import landed, link, survivor
 from store.ledger import LeaseLost
 from store.partition import partition_of
 from store.records import (
@@ -78,13 +78,20 @@ class MemoryLedger:
         if first is not None:
             return receipt_for(self._mint, self._messages[first], Verdict.DUPLICATE)
         self._seq += 1
-        self._messages[self._seq] = new = stored(message, self._seq, self.partitions)
+        self._messages[self._seq] = new = self._landed(stored(message, self._seq, self.partitions))
         self._seq_by_id[new.id] = new.seq
         if new.dedup:
             self._seq_by_dedup[new.channel, new.dedup] = new.seq
         if new.state in UNPROCESSED:
             self._unprocessed.add(new.seq)
         return receipt_for(self._mint, new, Verdict.ACCEPTED)
+
+    def _landed(self, message: Message) -> Message:
+        lanes = landed(message.lanes, {lane: survivor(self._aliases, lane) for lane in message.lanes
+                                       if lane in self._aliases})
+        if lanes == message.lanes:
+            return message
+        return msgspec.structs.replace(message, lanes=lanes, partition=partition_of(lanes[0], self.partitions))
 
     def note_ack(self, message_id: str, code: str, outcome: AckOutcome) -> None:
         if (seq := self._seq_by_id.get(message_id)) is not None:
@@ -157,6 +164,11 @@ class MemoryLedger:
         return sorted((e for e in self._events.values() if e.subject_key == subject_key),
                       key=lambda e: (e.version.at, e.version.tie, e.id))
 
+    async def open_of(self, patient_keys: Collection[str]) -> Sequence[State]:
+        wanted = frozenset(patient_keys)
+        return sorted((state for state in self._states.values()
+                       if state.patient_key in wanted and not closed(state.entity)), key=lambda s: s.subject_key)
+
     async def commit(self, lease: Lease, processed: Sequence[Processed]) -> None:
         self._guard(lease)
         for one in processed:
@@ -178,6 +190,9 @@ class MemoryLedger:
             self._states[state.subject_key] = state
         for old, new in one.aliases:
             link(self._aliases, old, new)
+        if one.aliases:
+            for seq in self._unprocessed:
+                self._messages[seq] = self._landed(self._messages[seq])
         self._plan(one.deliveries, one.at)
         for delivery_id in one.superseded:
             delivery = self._deliveries.get(delivery_id)

@@ -39,13 +39,14 @@ def _reason(message: NewMessage) -> str:
 
 def receipt_for(mint: ReceiptMint, first: Message, verdict: Verdict) -> Receipt:
     """The receipt of a stored message."""
-    return receipt(mint, verdict, first.id, first.control_id, first.received_at, first.state, first.findings)
+    return receipt(mint, verdict, first.id, first.control_id, first.received_at, first.state, first.findings,
+                   first.partition)
 
 
 def receipt(mint: ReceiptMint, verdict: Verdict, message_id: str, control_id: str, received_at: int,
-            state: MessageState, findings: tuple[Finding, ...]) -> Receipt:
+            state: MessageState, findings: tuple[Finding, ...], home: int = -1) -> Receipt:
     """The receipt of a stored message from its parts; a refused one is refused each time it comes."""
     if state is MessageState.REFUSED:
         finding = findings[0] if findings else None
         return mint.issue(message_id, control_id, received_at, Verdict.REFUSED, finding)
-    return mint.issue(message_id, control_id, received_at, verdict)
+    return mint.issue(message_id, control_id, received_at, verdict, home=home)

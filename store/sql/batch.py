@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+import msgspec
+
 from canonical.receipt import ReceiptMint, Verdict
+from store.aliases import landed
 from store.ledger import LeaseLost
 from store.partition import partition_of
 from store.records import DeliveryState, Message
@@ -49,6 +52,10 @@ class Batch:
         keys, text = self._is.shapes.keys, self._is
 
         # 1. What must be known first.
+        if text.lock_aliases and any(p.aliases for o in self._commits for p in o.prepared):
+            await tx.ask(text.lock_aliases)
+        lanes = {rows.text_in(lane) for o in self._appends for lane in o.message.lanes}
+        merged = await tx.ask(text.aliases, keys(sorted(lanes))) if lanes else None
         guarded: list[Commit | Inflight | Settle] = [*self._commits, *self._inflights, *self._settles]
         held = (await tx.ask(text.leases, keys(sorted({o.lease.partition for o in guarded})))
                 if guarded else None)
@@ -58,6 +65,8 @@ class Batch:
         if guarded or self._appends:
             await tx.flush()
         self._guard(guarded, held)
+        if merged is not None and merged.rows:
+            await self._land(tx, lanes)
 
         # 2. The writes.
         inserted = await self._insert(tx, seqs) if seqs is not None else None
@@ -104,6 +113,28 @@ class Batch:
         for operation, seq in zip(self._appends, numbers, strict=True):
             operation.seq = seq
         return await tx.each(self._is.insert_messages, [(o.seq, *o.row) for o in self._appends])
+
+    async def _land(self, tx: Transaction, lanes: Iterable[str]) -> None:
+        """Put messages about merged patients into the lanes of their survivors (`store.aliases.landed`)."""
+        ends = await self._ends(tx, lanes)
+        for operation in self._appends:
+            message = operation.message
+            there = {lane: rows.text_out(end) for lane in message.lanes if (end := ends.get(rows.text_in(lane)))}
+            if there:
+                operation.row, operation.message = rows.message_row(
+                    msgspec.structs.replace(message, lanes=landed(message.lanes, there)), self._partitions)
+
+    async def _ends(self, tx: Transaction, lanes: Iterable[str]) -> dict[str, str]:
+        """Survivors of the lanes that were merged away; chains are followed to their end."""
+        ends: dict[str, str] = {}
+        open_ends = {lane: lane for lane in lanes}
+        while open_ends:
+            answer = await tx.ask(self._is.aliases, self._is.shapes.keys(sorted(set(open_ends.values()))))
+            await tx.flush()
+            step = {row[0]: row[1] for row in answer.rows}
+            open_ends = {lane: step[end] for lane, end in open_ends.items() if end in step}
+            ends |= open_ends
+        return ends
 
     async def _receive(self, tx: Transaction, new: set[int]) -> None:
         fresh = [o for o in self._appends if o.seq in new]
@@ -162,6 +193,28 @@ class Batch:
         for one in chosen:
             for old, new in one.aliases:
                 await self._link(tx, old, new)
+                if old != new:
+                    await self._relane(tx, old)
+
+    async def _relane(self, tx: Transaction, old: str) -> None:
+        """What waits in the lane of a merged patient goes on in that of the survivor (`store.aliases.landed`)."""
+        home = partition_of(rows.text_out(old), self._partitions)
+        found = [await tx.ask(self._is.received_in, home, old), await tx.ask(self._is.parked_in, home, old),
+                 await tx.ask(self._is.fenced_in, old)]
+        await tx.flush()
+        waiting = {row[0]: rows.lanes_out(row[1], row[2]) for answer in found for row in answer.rows}
+        if not waiting:
+            return
+        ends = await self._ends(tx, {lane for lanes in waiting.values() for lane in lanes})
+        moved, fences = [], []
+        for seq, lanes in sorted(waiting.items()):
+            now = landed(lanes, ends)
+            at = [partition_of(rows.text_out(lane), self._partitions) for lane in now]
+            moved.append((now[0], at[0], rows.lanes_in(now), seq))
+            fences += [(lane, seq, there, at[0]) for lane, there in zip(now[1:], at[1:], strict=True)]
+        await tx.ask(self._is.lift_fences, self._is.shapes.keys(sorted(waiting)))
+        await tx.many(self._is.move_lanes, moved)
+        await tx.many(self._is.insert_fences, fences)
 
     async def _link(self, tx: Transaction, old: str, new: str) -> None:
         """See `store.aliases.link`: merges are rare, so each is walked by itself."""

@@ -223,6 +223,10 @@ class SqlLedger:
     async def history(self, subject_key: str) -> Sequence[Event]:
         return [rows.event(row[0]) for row in await self._read(self._is.history, rows.text_in(subject_key))]
 
+    async def open_of(self, patient_keys: Collection[str]) -> Sequence[State]:
+        keys = self._keys([rows.text_in(key) for key in patient_keys])
+        return [rows.state(row) for row in await self._read(self._is.open_of, keys)]
+
     async def open_deliveries(self, partition: int) -> Sequence[Delivery]:
         return [rows.delivery(row) for row in await self._read(self._is.open_deliveries, partition)]
 

@@ -78,11 +78,21 @@ def message_row(message: NewMessage, partitions: int) -> tuple[Row, Message]:
     lanes = tuple(map(text_in, new.lanes))
     return (
         new.id, new.channel, text_in(new.control_id), text_in(new.message_type), text_in(new.sender),
-        lanes[0], new.partition, _encode(lanes) if len(lanes) > 1 else None,
+        lanes[0], new.partition, lanes_in(lanes),
         text_in(new.charset), new.dedup or None, text_in(new.peer), new.parent_id, new.replay_of,
         new.received_at, new.state.value, new.since, new.reason, new.ack_outcome.value,
         _encode(new.findings) if new.findings else None,
     ), new
+
+
+def lanes_in(lanes: tuple[str, ...]) -> bytes | None:
+    """The column `lanes`, from `text_in` of each: only where there are several."""
+    return _encode(lanes) if len(lanes) > 1 else None
+
+
+def lanes_out(lane: str, lanes: bytes | None) -> tuple[str, ...]:
+    """All lanes as they are stored (`text_out` not yet undone), from the two columns."""
+    return (lane,) if lanes is None else _decode_texts(lanes)
 
 
 def first_receipt(mint: ReceiptMint, row: Row) -> Receipt:
@@ -99,7 +109,7 @@ def message(row: Row) -> Message:
     return Message(
         seq=seq, id=id_, channel=channel, control_id=text_out(control_id),
         message_type=text_out(message_type), sender=text_out(sender),
-        lanes=(text_out(lane),) if lanes is None else tuple(map(text_out, _decode_texts(lanes))),
+        lanes=tuple(map(text_out, lanes_out(lane, lanes))),
         partition=partition, charset=text_out(charset), dedup=dedup or b"", peer=text_out(peer),
         parent_id=parent_id, replay_of=replay_of, received_at=received_at, state=MessageState(state),
         since=since, reason=reason, ack_outcome=AckOutcome(ack_outcome), findings=findings(found),

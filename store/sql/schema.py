@@ -153,6 +153,9 @@ states: Final = Table(
     Column("closed", SmallInteger, nullable=False),
     Column("body", LargeBinary, nullable=False))
 
+#: Who has open visits: a merge or new contact data must find them.
+_partial("states_open", states.c.patient_key, where=states.c.closed == NO)
+
 aliases: Final = Table(
     "aliases", metadata,
     Column("old", TEXT, nullable=False, primary_key=True),

@@ -79,6 +79,17 @@ class Statements:
         self.lift_fences = text(delete(s.fences).where(among(s.fences.c.message_seq, "seqs")))
         self.alias = text(select(s.aliases.c.new).where(s.aliases.c.old == bindparam("old")))
         self.set_aliases = insert(s.aliases, ("old", "new"), replace=True)
+        # Whoever accepts a message reads the aliases of its lanes; a merge shuts them out until it has committed, so
+        # that no message slips past it into the old lane.
+        self.lock_aliases = Statement("LOCK TABLE aliases IN ACCESS EXCLUSIVE MODE", ()) if postgres else None
+        lanes = select(_m.seq, _m.lane, _m.lanes, _m.state)
+        in_lane = [_m.partition == bindparam("partition"), _m.lane == bindparam("lane")]
+        self.received_in = text(lanes.where(*in_lane, _m.state == _RECEIVED))
+        self.parked_in = text(lanes.where(*in_lane, _m.state == _PARKED))
+        self.fenced_in = text(lanes.select_from(
+            s.fences.join(s.messages, s.fences.c.message_seq == _m.seq)).where(
+            s.fences.c.lane == bindparam("lane")))
+        self.move_lanes = change(s.messages, ("lane", "partition", "lanes"), key="seq")
         self.drop_alias = text(delete(s.aliases).where(s.aliases.c.old == bindparam("old")))
 
         # dispatch
@@ -134,6 +145,10 @@ class Statements:
         self.states = text(
             select(s.states.c.subject_key, s.states.c.version, s.states.c.event_id, s.states.c.patient_key,
                    s.states.c.body).where(among(s.states.c.subject_key, "keys")))
+        self.open_of = text(
+            select(s.states.c.subject_key, s.states.c.version, s.states.c.event_id, s.states.c.patient_key,
+                   s.states.c.body).where(among(s.states.c.patient_key, "keys"), s.states.c.closed == s.NO)
+            .order_by(s.states.c.subject_key))
         self.aliases = text(select(s.aliases.c.old, s.aliases.c.new).where(among(s.aliases.c.old, "keys")))
         self.history = text(
             select(_e.body).where(_e.subject_key == bindparam("key"))
@@ -237,7 +252,8 @@ def every(statements: Statements) -> dict[str, Statement]:
     found: dict[str, Statement] = {}
     for name, value in vars(statements).items():
         if isinstance(value, Statement):
-            found[name] = value
+            if not value.text.startswith("LOCK"):  # a lock has no plan
+                found[name] = value
         elif isinstance(value, tuple):
             found |= {f"{name}_{number}": one for number, one in enumerate(value)}
     return found

@@ -228,3 +228,23 @@ async def test_a_stolen_lease_stops_the_first_owner_in_the_other_process(postgre
     assert await awake.inflight(fresh, ["m0001.1>fhir"], NOW) == {"m0001.1>fhir"}
     await asleep.stop()
     await awake.stop()
+
+
+async def test_no_message_slips_past_a_merge_into_the_lane_of_the_old_number(postgres: str) -> None:
+    """A4.3, A4.8: one process accepts while another commits the merge."""
+    door, worker = open_ledger(postgres, partitions=16), open_ledger(postgres, partitions=16)
+    await door.start()
+    await worker.start()
+    for turn in range(10):
+        old, new = f"patient:old{turn}", f"patient:new{turn}"
+        merge = await accepted(worker, 1000 * turn, new, old)
+        mine = await lease(worker, merge.partition)
+        senders = [door.append(message(1000 * turn + n, old)) for n in range(1, 60)]
+        await asyncio.gather(*senders[:20], worker.commit(mine, [processed(merge, aliases=((old, new),))]),
+                             *senders[20:])
+        await worker.release(mine)
+        for stored in await door.find(MessageQuery(limit=59)):
+            assert stored.lanes == (new, old)
+            assert stored.partition == merge.partition
+    await door.stop()
+    await worker.stop()

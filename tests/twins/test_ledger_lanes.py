@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from canonical.model import AppointmentStatus
 from store.ledger import Ledger
 from store.partition import partition_of
 from store.records import Fence, MessageState
@@ -124,3 +125,78 @@ async def test_text_that_no_database_takes_comes_back_as_it_was(spread: Ledger) 
         [lanes[1]] if partition_of(lanes[1], 16) != stored.partition else [])
     again = await spread.append(message(2, dedup=b"D1"))
     assert again.control_id == odd
+
+
+# -- after a merge ------------------------------------------------------------------------------------------
+
+
+async def merged(ledger: Ledger, number: int, old: str = THERE, new: str = HERE) -> None:
+    stored = await accepted(ledger, number, new, old)
+    await ledger.commit(await lease(ledger, stored.partition), [processed(stored, aliases=((old, new),))])
+
+
+async def test_what_comes_with_the_old_number_stands_in_the_lane_of_the_survivor(spread: Ledger) -> None:
+    """A4.3: so that it keeps its place among what is said with the new one."""
+    await merged(spread, 1)
+    receipt = await spread.append(message(2, THERE))
+    late = await spread.message(receipt.message_id)
+    assert late is not None
+    assert (late.lanes, late.partition, receipt.home) == ((HERE, THERE), 3, 3)
+    behind = await accepted(spread, 3, HERE)
+    assert not await spread.clear_before([HERE], behind.seq)
+    assert await spread.fences(7) == [Fence(THERE, late.seq, 3)]
+    await spread.commit(await lease(spread, 3), [processed(late, "sink")])
+    assert await spread.clear_before([HERE, THERE], behind.seq)
+    assert [d.lane for d in await spread.open_deliveries(3)] == [HERE]
+
+
+async def test_what_already_waits_behind_a_merge_goes_on_in_the_lane_of_the_survivor(spread: Ledger) -> None:
+    """A4.3, A4.8: received, born parked, and with a second lane of its own."""
+    third = lane_of(11, 16)
+    merge = await accepted(spread, 1, HERE, THERE)
+    waiting = await accepted(spread, 2, THERE)
+    broken = await accepted(spread, 3, THERE, state=MessageState.PARKED)
+    second = await accepted(spread, 4, third, THERE)
+    await spread.commit(await lease(spread, 3), [processed(merge, aliases=((THERE, HERE),))])
+    for one, lanes, home in ((waiting, (HERE, THERE), 3), (broken, (HERE, THERE), 3),
+                             (second, (third, HERE, THERE), 11)):
+        now = await spread.message(one.id)
+        assert now is not None
+        assert (now.lanes, now.partition) == (lanes, home)
+    assert [m.id for m in await spread.received(3, 0, 10)] == ["m0002"]
+    assert await spread.received(7, 0, 10) == []
+    assert await spread.fences(7) == [Fence(THERE, s.seq, h) for s, h in ((waiting, 3), (broken, 3), (second, 11))]
+    assert await spread.fences(3) == [Fence(HERE, second.seq, 11)]
+
+
+async def test_chains_of_merges_are_followed_at_the_door(spread: Ledger) -> None:
+    third = lane_of(11, 16)
+    await merged(spread, 1, THERE, HERE)
+    await merged(spread, 2, HERE, third)
+    late = await accepted(spread, 3, THERE)
+    assert (late.lanes, late.partition) == ((third, THERE), 11)
+
+
+async def test_after_an_unmerge_the_old_number_has_its_own_lane_again(spread: Ledger) -> None:
+    """A4.5: and waits for what came before the merge was undone."""
+    await merged(spread, 1)
+    before = await accepted(spread, 2, THERE)
+    undo = await accepted(spread, 3, HERE, THERE)
+    mine = await lease(spread, 3)
+    assert not await spread.clear_before(undo.lanes, undo.seq)
+    await spread.commit(mine, [processed(before)])
+    await spread.commit(mine, [processed(undo, aliases=((THERE, THERE),))])
+    after = await accepted(spread, 4, THERE)
+    assert (after.lanes, after.partition) == ((THERE,), 7)
+
+
+async def test_the_open_visits_of_a_person_are_found(spread: Ledger) -> None:
+    """A4.1"""
+    mine = await lease(spread, 3)
+    for number, status in ((1, AppointmentStatus.BOOKED), (2, AppointmentStatus.CANCELLED)):
+        stored = await accepted(spread, number, HERE)
+        one = event(number, f"appointment:A|V{number}", status=status)
+        await spread.commit(mine, [processed(stored, event=one)])
+    assert [s.subject_key for s in await spread.open_of([HERE])] == ["appointment:A|V1"]
+    assert await spread.open_of([THERE]) == []
+    assert await spread.open_of([]) == []
