@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from canonical.findings import Finding, Rejection
+from canonical.findings import Finding, Rejection, declared
 from canonical.receipt import Receipt
 from connectors.base import Submission
 from connectors.hl7v2.charsets import codec_of
+from connectors.hl7v2.tls import TlsClient, TlsServer, expiring
 from mapper import document
 from mapper.library import Library
 from router.site import Channel, Destination, shared_resources
@@ -28,7 +30,8 @@ def check(folder: Path) -> tuple[Sequence[Finding], int, int]:
         library, found = tables(outline(folder).mappings), list(rejection.findings)
     else:
         library = assembly.library
-        found = [*assembly.loaded.findings, *_shared(assembly), *_ends(assembly), *_silent(assembly)]
+        found = [*assembly.loaded.findings, *_shared(assembly), *_ends(assembly), *_silent(assembly),
+                 *_certificates(assembly)]
     return list(dict.fromkeys([*found, *library.check()])), len(library.names), len(library.sites)
 
 
@@ -55,6 +58,19 @@ def _ends(assembly: Assembly) -> Iterator[Finding]:
         if channel.charset and not codec_of(channel.charset):
             yield document.located(CHARSET, marks[f"channels.{name}"],
                                    f"there is no character set {channel.charset}")
+
+
+def _certificates(assembly: Assembly) -> Iterator[Finding]:
+    """Our certificates that have expired or will soon (F18)."""
+    site, marks = assembly.site, assembly.loaded.marks
+    both: list[tuple[str, Mapping[str, Channel | Destination]]] = [
+        ("channels", site.channels), ("destinations", site.destinations)]
+    for kind, ends in both:
+        for name, end in ends.items():
+            tls = getattr(end.settings, "tls", None)
+            if isinstance(tls, TlsServer | TlsClient):
+                for found in expiring(tls, time.time()):
+                    yield document.located(declared()[found.code], marks[f"{kind}.{name}"], found.detail)
 
 
 def _silent(assembly: Assembly) -> Iterator[Finding]:

@@ -16,13 +16,28 @@ from canonical.receipt import Receipt
 from connectors.hl7v2.escapes import escape
 from connectors.hl7v2.header import Header
 
-#: Table 0357: what the peer is told for the code of a finding. Others are 207.
-CONDITIONS: Final[dict[str, tuple[str, str]]] = {
-    "mllp.no_control_id": ("101", "Required field missing"),
-    "receive.unsupported_type": ("200", "Unsupported message type"),
-    "receive.processing_id": ("202", "Unsupported processing id"),
+
+class Condition(NamedTuple):
+    """What the peer is told for a finding: a row of table 0357."""
+
+    code: str
+    words: str
+    content: bool = False
+    """True where the message itself is wrong and will be refused whenever it comes: AE or CE, not AR or CR (A09)."""
+
+
+#: By the code of a finding. Others are 207, which says: try again.
+CONDITIONS: Final[dict[str, Condition]] = {
+    "mllp.no_control_id": Condition("101", "Required field missing"),
+    "receive.unsupported_type": Condition("200", "Unsupported message type"),
+    "receive.processing_id": Condition("202", "Unsupported processing id"),
+    # Permanent: 207 would have the peer send it for ever. 104 (v2.8) is the only row that says why.
+    "mllp.frame_too_large": Condition("104", "Value too long", content=True),
+    "hl7.message_too_large": Condition("104", "Value too long", content=True),
+    "hl7.batch_count": Condition("100", "Segment sequence error", content=True),
+    "hl7.fragments_too_large": Condition("104", "Value too long", content=True),
 }
-_INTERNAL: Final = ("207", "Application internal error")
+_INTERNAL: Final = Condition("207", "Application internal error")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PLACE: Final = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)\Z")
 
@@ -82,9 +97,15 @@ def positive(receipt: Receipt, header: Header, *, enhanced: bool) -> bytes:
     return _build(header, stamp_of(receipt), b"CA" if enhanced else b"AA", None)
 
 
+def code_for(reason: Finding, *, enhanced: bool) -> str:
+    """MSA-1 of a refusal: AE where the content will never do; AR for unsupported or transient (A09); CE, CR."""
+    wrong = CONDITIONS.get(reason.code, _INTERNAL).content
+    return ("C" if enhanced else "A") + ("E" if wrong else "R")
+
+
 def negative(header: Header, reason: Finding, stamp: Stamp, *, enhanced: bool) -> bytes:
-    """AR, or CR in enhanced mode: unsupported, or transient (A09). Says code and place, never a value (A07)."""
-    return _build(header, stamp, b"CR" if enhanced else b"AR", reason)
+    """The refusal (see `code_for`). Says code and place, never a value (A07)."""
+    return _build(header, stamp, code_for(reason, enhanced=enhanced).encode(), reason)
 
 
 def _build(header: Header, stamp: Stamp, code: bytes, reason: Finding | None) -> bytes:
@@ -105,7 +126,7 @@ def _build(header: Header, stamp: Stamp, code: bytes, reason: Finding | None) ->
     segments = [f.join(msh), f.join((b"MSA", code, field(10)))]
     if reason is not None:
         modern = version >= b"2.5" or not version
-        number, words = CONDITIONS.get(reason.code, _INTERNAL)
+        number, words, _ = CONDITIONS.get(reason.code, _INTERNAL)
         text = _plain(words, header)
         if version < b"2.7":
             segments[1] += f + text

@@ -27,6 +27,8 @@ from connectors.hl7v2.framing import COMMIT_ACK, COMMIT_NAK, Deframer, frame
 from connectors.hl7v2.header import Header, narrow, read_header
 from connectors.hl7v2.peek import peek_with
 from connectors.hl7v2.settings import AckMode, MllpIn
+from connectors.hl7v2.sockets import keep_alive
+from connectors.hl7v2.tls import Live, Watch
 
 FRAME_TOO_LARGE: Final = declare(
     "mllp.frame_too_large", Severity.ERROR,
@@ -51,6 +53,7 @@ NO_CONTROL_ID: Final = declare(
 
 _KEPT_OF_OVERSIZE: Final = 65536
 _OWED_NOTHING: Final = ""
+_CONFIRMATIONS: Final = frozenset({COMMIT_ACK, COMMIT_NAK})
 
 
 class _Slot:
@@ -92,6 +95,7 @@ class _Connection(asyncio.Protocol):
             # With limits of 0, pause_writing says exactly: not all of what was written has reached the socket.
             # TLS transports count their handshake too, and would pause before the first message.
             self._transport.set_write_buffer_limits(high=0)
+        keep_alive(transport, self._owner.settings.keep_alive_s)
         address = transport.get_extra_info("peername")
         self._peer = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address or "")
         if not self._owner.admit(self):
@@ -152,7 +156,8 @@ class _Connection(asyncio.Protocol):
     # -- messages
 
     def _take(self, content: bytes) -> None:
-        if not content or content.isspace():  # F11: a keep-alive; there is nothing to keep
+        # F11: a keep-alive; there is nothing to keep. In release 2 a peer may confirm our acknowledgements (F16).
+        if not content or content.isspace() or (content in _CONFIRMATIONS and self._owner.settings.commit_bytes):
             self._owner.empty_frames += 1
             return
         slot = _Slot()
@@ -190,8 +195,8 @@ class _Connection(asyncio.Protocol):
             slot.code = "CA" if enhanced else "AA"
             slot.answer = prefix + frame(ack.positive(receipt, header, enhanced=enhanced))
         else:
-            slot.code = "CR" if enhanced else "AR"
             reason = receipt.finding or finding(UNAVAILABLE)
+            slot.code = ack.code_for(reason, enhanced=enhanced)
             slot.answer = prefix + frame(ack.negative(header, reason, ack.stamp_of(receipt), enhanced=enhanced))
 
     def _answer_unavailable(self, header: Header | None, raw: bytes, slot: _Slot) -> None:
@@ -328,6 +333,7 @@ class MllpReceiver:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        self._watch: Watch | None = None
         self._loop: asyncio.AbstractEventLoop
         self._stopping = False
 
@@ -346,11 +352,15 @@ class MllpReceiver:
     async def start(self) -> None:
         """Listen. Raises OSError: port in use, no such address, certificate not readable."""
         settings = self.settings
-        context = None if settings.tls is UNSET else settings.tls.context()
+        live = None if settings.tls is UNSET else Live(settings.tls)
         self._loop = asyncio.get_running_loop()
         self._stopping = False
-        self._server = await self._loop.create_server(lambda: _Connection(self), settings.host, settings.port,
-                                                      ssl=context, backlog=1024)
+        self._server = await self._loop.create_server(
+            lambda: _Connection(self), settings.host, settings.port, ssl=None if live is None else live.context,
+            backlog=1024)
+        if live is not None:
+            self._watch = Watch(self.name, live)
+            self._watch.start()
         self._sweep()
 
     async def stop(self, grace: float) -> None:
@@ -358,6 +368,8 @@ class MllpReceiver:
         self._stopping = True
         if self._sweeper is not None:
             self._sweeper.cancel()
+        if self._watch is not None:
+            self._watch.close()
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):

@@ -10,8 +10,6 @@ import asyncio
 import contextlib
 import hashlib
 import random
-import socket
-import ssl
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, cast
@@ -21,11 +19,14 @@ from msgspec import UNSET
 from canonical.findings import Rejection, Severity, declare, finding
 from canonical.phi import Phi
 from connectors.base import Delivered, Dispatch, Outcome, Rejected, Retry, Unknown
+from connectors.hl7v2.ack import is_enhanced
 from connectors.hl7v2.disposition import Disposition, disposition, read_answer
 from connectors.hl7v2.er7 import Message, parse
 from connectors.hl7v2.framing import COMMIT_ACK, COMMIT_NAK, Deframer, can_be_framed, frame
-from connectors.hl7v2.header import narrow, read_header
+from connectors.hl7v2.header import Header, narrow, read_header
 from connectors.hl7v2.settings import MllpOut
+from connectors.hl7v2.sockets import keep_alive
+from connectors.hl7v2.tls import Live, Watch
 
 UNREACHABLE: Final = declare(
     "mllp.unreachable", Severity.WARNING,
@@ -79,6 +80,8 @@ class _Session(asyncio.Protocol):
         self._owner = owner
         self._deframer = Deframer(owner.settings.max_ack_bytes, strict=False)
         self._awaited = b""
+        self._more_to_come = True
+        """Whether an HL7 acknowledgement follows the commit bytes."""
         self._answer: asyncio.Future[Message | bytes] | None = None
         self.transport: asyncio.Transport | None = None
         self.used_at = 0.0
@@ -90,9 +93,7 @@ class _Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        sock = transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        keep_alive(transport, self._owner.settings.keep_alive_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
@@ -111,7 +112,7 @@ class _Session(asyncio.Protocol):
         if answer is None or answer.done():
             self._owner.strange_answers += 1
         elif content in {COMMIT_ACK, COMMIT_NAK}:
-            if content == COMMIT_NAK and self._owner.settings.commit_bytes:
+            if self._owner.settings.commit_bytes and (content == COMMIT_NAK or not self._more_to_come):
                 answer.set_result(content)
         else:
             message = _parsed(content)
@@ -121,10 +122,11 @@ class _Session(asyncio.Protocol):
             else:
                 answer.set_result(message)
 
-    async def exchange(self, body: bytes, control_id: bytes) -> Message | bytes:
+    async def exchange(self, body: bytes, header: Header) -> Message | bytes:
         """Send and wait. Raises `_Lost` when the connection ends first; waits without limit otherwise."""
         assert self.transport is not None
-        self._awaited = control_id
+        self._awaited = header.field(10)
+        self._more_to_come = not is_enhanced(header) or header.component(15, 1) in {b"AL", b"SU", b"ER"}
         self._answer = asyncio.get_running_loop().create_future()
         try:
             self.transport.write(frame(body))
@@ -153,7 +155,8 @@ class MllpSender:
         self._under_way = 0
         self._drained = asyncio.Event()
         self._stopped = False
-        self._context: ssl.SSLContext | None = None
+        self._live: Live | None = None
+        self._watch: Watch | None = None
         self._failures = 0
         self._not_before = 0.0
         self._next_slot = 0.0
@@ -162,7 +165,9 @@ class MllpSender:
     async def start(self) -> None:
         """Read certificates. Raises OSError where they cannot be read."""
         if self.settings.tls is not UNSET:
-            self._context = self.settings.tls.context()
+            self._live = Live(self.settings.tls)
+            self._watch = Watch(self.name, self._live)
+            self._watch.start()
         self._stopped = False
         self._sessions = {_Session(self) for _ in range(self.settings.max_sessions)}
         self._free = asyncio.LifoQueue()
@@ -172,6 +177,8 @@ class MllpSender:
     async def stop(self, grace: float) -> None:
         """Wait for answers under way, then close: what has no answer by then is unknown."""
         self._stopped = True
+        if self._watch is not None:
+            self._watch.close()
         if self._under_way:
             self._drained.clear()
             with contextlib.suppress(TimeoutError):
@@ -189,7 +196,7 @@ class MllpSender:
         self._under_way += 1
         try:
             await self._pace()
-            outcome = await self._send(body, header.field(10), dispatch.identity)
+            outcome = await self._send(body, header, dispatch.identity)
         finally:
             self._under_way -= 1
             if not self._under_way:
@@ -197,7 +204,7 @@ class MllpSender:
         self._remember(dispatch.identity, body, outcome)
         return outcome
 
-    async def _send(self, body: bytes, control_id: bytes, identity: str) -> Outcome:
+    async def _send(self, body: bytes, header: Header, identity: str) -> Outcome:
         loop = asyncio.get_running_loop()
         session = await self._free.get()
         try:
@@ -210,7 +217,7 @@ class MllpSender:
                 if (away := await self._connect(session)) is not None:
                     return away
             async with asyncio.timeout(self.settings.ack_timeout_s):
-                answer = await session.exchange(body, control_id)
+                answer = await session.exchange(body, header)
         except TimeoutError:
             session.close()  # a late answer must not be read as another message's (F17)
             return Unknown(finding(NO_ANSWER), "timeout")
@@ -225,7 +232,7 @@ class MllpSender:
             session.used_at = loop.time()
             self._free.put_nowait(session)
         if isinstance(answer, bytes):
-            return Retry("NAK", finding(TRY_AGAIN))
+            return Retry("NAK", finding(TRY_AGAIN)) if answer == COMMIT_NAK else Delivered("ACK")
         return self._judge(answer, identity, body)
 
     async def _connect(self, session: _Session) -> Retry | None:
@@ -235,10 +242,12 @@ class MllpSender:
         if self._stopped or wait > 0:
             return Retry("away", finding(UNREACHABLE), after=max(wait, 0.0), free=True)
         name = None if settings.tls is UNSET else settings.tls.server_name or settings.host
+        if self._live is not None:
+            self._live.follow()  # what cannot be read is told by the watch
         try:
             async with asyncio.timeout(settings.connect_timeout_s):
                 await loop.create_connection(lambda: session, settings.host, settings.port,
-                                             ssl=self._context, server_hostname=name)
+                                             ssl=None if self._live is None else self._live.context, server_hostname=name)
         except OSError:  # refused, no route, no such name, certificate not accepted, timed out
             self._failures += 1
             pause = min(settings.reconnect_max_s, settings.reconnect_min_s * 2 ** min(self._failures - 1, 16))

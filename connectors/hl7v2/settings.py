@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from enum import StrEnum
 from typing import Annotated
 
@@ -10,6 +9,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from connectors.hl7v2.disposition import DispositionRule
+from connectors.hl7v2.tls import TlsClient, TlsServer
+
+__all__ = ["AckMode", "MllpIn", "MllpOut", "TlsClient", "TlsServer"]
 
 Port = Annotated[int, Meta(ge=0, le=65535, description="TCP port. 0 takes a free one.")]
 
@@ -21,51 +23,6 @@ class AckMode(StrEnum):
     """As MSH-15 and MSH-16 of each message say (original or enhanced mode)."""
     ORIGINAL = "original"
     """Always AA or AR at once, for partners whose headers do not mean what they say."""
-
-
-class TlsServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """TLS for a listening port: version 1.2 or later."""
-
-    cert: Annotated[str, Meta(description="File with our certificate chain (PEM).")]
-    key: Annotated[str, Meta(description="File with its private key (PEM).")]
-    ca: Annotated[str, Meta(description="File with the authorities that clients' certificates must come from; "
-                                        "needed with require_client.")] = ""
-    require_client: Annotated[bool, Meta(description="Only clients with a certificate (mutual TLS).")] = False
-
-    def __post_init__(self) -> None:
-        if self.require_client and not self.ca:
-            raise ValueError("require_client needs ca")
-
-    def context(self) -> ssl.SSLContext:
-        """Raises OSError: a file is missing or is not PEM."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.cert, self.key)
-        if self.ca:
-            context.load_verify_locations(self.ca)
-            context.verify_mode = ssl.CERT_REQUIRED if self.require_client else ssl.CERT_OPTIONAL
-        return context
-
-
-class TlsClient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """TLS towards a peer whose certificate is verified: version 1.2 or later."""
-
-    ca: Annotated[str, Meta(description="The peer's authorities (PEM); default those of the system.")] = ""
-    cert: Annotated[str, Meta(description="File with our certificate chain (PEM), for mutual TLS.")] = ""
-    key: Annotated[str, Meta(description="File with its private key (PEM).")] = ""
-    server_name: Annotated[str, Meta(description="Name the peer's certificate must have; default `host`.")] = ""
-
-    def __post_init__(self) -> None:
-        if bool(self.cert) != bool(self.key):
-            raise ValueError("cert and key go together")
-
-    def context(self) -> ssl.SSLContext:
-        """Raises OSError: a file is missing or is not PEM."""
-        context = ssl.create_default_context(cafile=self.ca or None)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self.cert:
-            context.load_cert_chain(self.cert, self.key)
-        return context
 
 
 class MllpIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,6 +37,8 @@ class MllpIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                                                          "then reading pauses.")] = 64
     idle_timeout_s: Annotated[float, Meta(gt=0, description="A silent connection is closed.")] = 3600.0
     frame_timeout_s: Annotated[float, Meta(gt=0, description="A frame must be complete within this.")] = 60.0
+    keep_alive_s: Annotated[int, Meta(ge=1, description="After so much silence TCP asks whether the peer is still "
+                                                        "there.")] = 60
     strict_end: Annotated[bool, Meta(description="Frames end with 1C 0D only; false: with 1C.")] = True
     commit_bytes: Annotated[bool, Meta(description="MLLP release 2: send a commit acknowledgement (06 or 15) "
                                                    "before the HL7 one.")] = False
@@ -103,9 +62,13 @@ class MllpOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                           "have dropped it.")] = 60.0
     reconnect_min_s: Annotated[float, Meta(gt=0, description="First pause after a failed connection.")] = 0.5
     reconnect_max_s: Annotated[float, Meta(gt=0, description="Longest pause between attempts.")] = 30.0
+    keep_alive_s: Annotated[int, Meta(ge=1, description="After so much silence TCP asks whether the peer is still "
+                                                        "there.")] = 60
     max_rate_per_s: Annotated[float, Meta(gt=0, description="Messages a second at most.")] = 100_000.0
     max_ack_bytes: Annotated[int, Meta(ge=1024, description="Largest answer read.")] = 1024 * 1024
     commit_bytes: Annotated[bool, Meta(description="MLLP release 2: the peer sends commit bytes (06 or 15) "
-                                                   "before the HL7 acknowledgement.")] = False
+                                                   "before the HL7 acknowledgement. Where the message asks for no "
+                                                   "accept acknowledgement (MSH-15 NE), they are the answer."
+                                                   )] = False
     dispositions: Annotated[tuple[DispositionRule, ...], Meta(
         description="What this partner's negative answers mean; these rows come before the defaults.")] = ()

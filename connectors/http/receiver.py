@@ -15,6 +15,7 @@ from msgspec import UNSET
 from canonical.phi import Phi
 from canonical.receipt import Receipt
 from connectors.base import Accept, AckReport, Submission, Unavailable
+from connectors.hl7v2.tls import Live, Watch
 from connectors.http.auth import Gate, gate
 from connectors.http.body import Answer, format_of
 from connectors.http.settings import HttpIn
@@ -64,6 +65,7 @@ class HttpReceiver:
         self._gate: Gate
         self._http: web.Server | None = None
         self._listener: asyncio.Server
+        self._watch: Watch | None = None
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -87,11 +89,14 @@ class HttpReceiver:
         """
         settings = self.settings
         self._gate = gate(settings.auth, self._now)
-        context = None if settings.tls is UNSET else settings.tls.context()
+        live = None if settings.tls is UNSET else Live(settings.tls)
         # A body that is not wanted is thrown away for a moment, so that the client can read why.
         http = _Server(self._serve, access_log=None, auto_decompress=False, lingering_time=2.0)
         self._listener = await asyncio.get_running_loop().create_server(
-            http, settings.host, settings.port, ssl=context, backlog=1024)
+            http, settings.host, settings.port, ssl=None if live is None else live.context, backlog=1024)
+        if live is not None:
+            self._watch = Watch(self.name, live)
+            self._watch.start()
         self._http = http
 
     async def stop(self, grace: float) -> None:
@@ -100,6 +105,8 @@ class HttpReceiver:
             return
         http, self._http = self._http, None
         self._listener.close()
+        if self._watch is not None:
+            self._watch.close()
         http.pre_shutdown()
         try:
             await asyncio.wait_for(self._idle.wait(), grace)

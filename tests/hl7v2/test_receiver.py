@@ -116,7 +116,8 @@ async def test_a_frame_over_the_limit_is_kept_refused_and_closes_the_connection(
     async with listening(door, max_bytes=2000) as receiver, raw_client(receiver.port) as client:
         await client.send_bytes(b"\x0b" + content)
         answer = await client.answer()
-        assert (b"MSA|AR|BIG" in answer) is header
+        assert (b"MSA|AE|BIG" in answer) is header, "permanent: AE, and not 207, which asks to be sent again (A09)"
+        assert (b"|104^" in answer) is header
         assert await client.closed()
     [submission] = door.submissions
     assert submission.refusal is not None
@@ -241,6 +242,19 @@ async def test_release_2_commit_bytes_come_before_the_acknowledgement() -> None:
         door.unavailable = True
         await client.send(siu("2", accept="NE"))
         assert await client.answer() == b"\x15"
+
+
+async def test_a_peer_of_release_2_may_confirm_our_acknowledgement() -> None:
+    """F16: its commit bytes are no message."""
+    door = Door()
+    async with listening(door, commit_bytes=True) as receiver, raw_client(receiver.port) as client:
+        await client.send(siu())
+        assert await client.answer() == b"\x06"
+        assert b"MSA|AA|" in await client.answer()
+        await client.send(b"\x06")
+        await client.send(siu("2"))
+        assert await client.answer() == b"\x06"
+    assert len(door.submissions) == 2
 
 
 async def test_a_lenient_port_takes_frames_that_end_early() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,35 @@ async def test_commit_bytes_of_release_2() -> None:
         assert isinstance(await sender.send(dispatch()), Retry)
 
 
+async def test_commit_bytes_are_the_answer_where_no_other_was_asked_for() -> None:
+    """F16, A02: MSH-15 is NE, so 06 says all; where AL is asked for, the wait goes on."""
+    async with scripted_peer() as peer, sending(peer.port, commit_bytes=True) as sender:
+        peer.replies = [b"\x0b\x06\x1c\r"] * 2
+        assert await sender.send(dispatch(body=siu("1", accept="NE", application="NE"))) == Delivered("ACK")
+        assert isinstance(await sender.send(dispatch(body=siu("2", accept="AL"))), Unknown)
+
+
+async def test_a_silent_peer_is_asked_by_tcp_whether_it_is_there() -> None:
+    """Keep-alive: `keep_alive_s` reaches the socket."""
+    async with scripted_peer() as peer, sending(peer.port, keep_alive_s=33) as sender:
+        await sender.send(dispatch())
+        [session] = sender._sessions
+        assert session.transport is not None
+        sock = session.transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 33
+
+
+async def test_as_many_sessions_as_allowed_are_used_and_no_more() -> None:
+    """F13: `max_sessions`."""
+    async with scripted_peer() as peer, sending(peer.port, max_sessions=2, ack_timeout_s=0.2) as sender:
+        peer.script = [Does.SILENT] * 3
+        outcomes = await asyncio.gather(*(sender.send(dispatch(str(n))) for n in range(3)))
+        assert len(peer.received) == 3
+        assert all(isinstance(outcome, Unknown) for outcome in outcomes)
+        assert len(sender._sessions) == 2
+
+
 async def test_messages_are_sent_no_faster_than_the_peer_may_get_them() -> None:
     """The rate is kept across sessions."""
     async with scripted_peer() as peer, sending(peer.port, max_rate_per_s=50.0, max_sessions=4) as sender:
@@ -210,8 +240,9 @@ async def test_tls_and_mutual_tls(tmp_path: Path, mutual: bool) -> None:
         server = TlsServer(cert=files["cert"], key=files["key"], ca=files["ca"], require_client=mutual)
         receiver = MllpReceiver("in", MllpIn(port=0, tls=server), door.accept, door.report)
         await receiver.start()
-        ours = {"cert": files["client_cert"], "key": files["client_key"]} if mutual else {}
-        async with sending(receiver.port, tls=TlsClient(ca=files["ca"], **ours)) as sender:
+        ours = (TlsClient(ca=files["ca"], cert=files["client_cert"], key=files["client_key"]) if mutual
+                else TlsClient(ca=files["ca"]))
+        async with sending(receiver.port, tls=ours) as sender:
             assert isinstance(await sender.send(dispatch()), Delivered)
         await receiver.stop(1.0)
     assert door.accepted == [siu("1")]
