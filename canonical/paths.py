@@ -33,3 +33,20 @@ class Cells(NamedTuple):
     """From what is there to the raw; None: it is the raw."""
     cut_on: str
     """Characters without which `cut` changes nothing; empty: always cut."""
+
+
+class Spot(NamedTuple):
+    """Where a path writes, for the same formats: an element of a sequence."""
+
+    key: Hashable
+    """Paths of one draft with the same key share the sequence."""
+    row: Callable[[Any, int], list[str]] | None
+    """From a draft to the sequence, made where it is not there and at least so long; None: the draft is it."""
+    position: int
+    empty: bool
+    """Only while nothing is there: the path means a part of the element."""
+
+
+def verbatim(value: Any) -> Any:
+    """The way to write text where a format needs no escapes."""
+    return value

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET
 
 from canonical.findings import Rejection, Severity, declare, finding
-from canonical.paths import Cells, PathError
+from canonical.paths import Cells, PathError, Spot, verbatim
 
 NOT_AN_OBJECT: Final = declare(
     "json.not_an_object", Severity.FATAL,
@@ -61,7 +61,10 @@ class _Step:
 
     def matches(self, element: Any) -> bool:
         """Whether an element fulfils the conditions."""
-        return all(_word(_inside(element, names)) == wanted for names, wanted in self.conditions)
+        for names, wanted in self.conditions:  # noqa: SIM110 - a generator costs more than the test
+            if _word(_inside(element, names)) != wanted:
+                return False
+        return True
 
 
 def _inside(value: Any, names: tuple[str, ...]) -> Any:
@@ -138,7 +141,8 @@ def _step(name: str, argument: str | None, column: int) -> _Step:
 class JsonPath:
     """A resolved path (``mapper.format.Path``)."""
 
-    def __init__(self, text: str, steps: Sequence[_Step], wire_type: str, shape: JsonShape, *, listed: bool) -> None:
+    def __init__(self, text: str, steps: Sequence[_Step], wire_type: str, shape: JsonShape, *, listed: bool,
+                 lists: Sequence[bool]) -> None:
         self.text = text
         self.wire_type = wire_type
         composite = wire_type in shape.known
@@ -147,15 +151,21 @@ class JsonPath:
         self.whole = False
         self.partial = False
         self.cells: Cells | None = None
+        self.spot: Spot | None = None
         self.repeats = any(step.many for step in steps)
         self._steps = tuple(steps)
         self._listed = listed
+        #: Each step by name; with the step itself where its value is a list.
+        self._ways = tuple((step.name, step if step.listed or many else None)
+                           for step, many in zip(steps, lists, strict=True))
         self._shape = shape
         self.first: Callable[[Any], Any] = self._first()
         self.every: Callable[[Any], Sequence[Any]] = lambda node: [value for value, _ in self._walk(node, "", 0)]
         # `each: participant(actor.type=Patient)` means every such element, a value the first.
         self._each = steps[-1] if steps and steps[-1].conditions and not steps[-1].many else None
-        self.put: Callable[[Any, Any], None] = self._put
+        last = steps[-1] if steps else None
+        plain = last is not None and last.index is None and not last.conditions
+        self.put: Callable[[Any, Any], None] = self._plain_put() if plain else self._put
         self.add: Callable[[Any, Any], None] = self._add
         self.child: Callable[[Any], Any] = self._child
 
@@ -213,16 +223,36 @@ class JsonPath:
 
     # -- writing --------------------------------------------------------------------------------------------
 
-    def _parent(self, node: Any, steps: Sequence[_Step]) -> Any:
-        for step in steps:
-            if not step.listed and not self._is_list(step):
-                node = node.setdefault(step.name, {})
-            else:
-                node = self._element(node.setdefault(step.name, []), step)
+    @staticmethod
+    def _parent(node: Any, ways: Sequence[tuple[str, _Step | None]]) -> Any:
+        for name, step in ways:
+            there = node.get(name)
+            if step is not None:
+                if there is None:
+                    there = node[name] = []
+                there = JsonPath._element(there, step)
+            elif there is None:
+                there = node[name] = {}
+            node = there
         return node
 
-    def _is_list(self, step: _Step) -> bool:
-        return step in self._shape.lists(self._steps)
+    def _plain_put(self) -> Callable[[Any, Any], None]:
+        """`put` where the last step is a name alone: the usual case."""
+        *above, (name, _) = self._ways
+        ways, listed, parent_of = tuple(above), self._listed, self._parent
+
+        def put(node: Any, raw: Any) -> None:
+            if raw is UNSET:
+                return
+            parent = parent_of(node, ways) if ways else node
+            if isinstance(raw, dict):
+                there = parent.get(name)
+                if isinstance(there, dict):
+                    there.update(raw)
+                    return
+            parent[name] = [raw] if listed and raw is not None else raw
+
+        return put
 
     @staticmethod
     def _element(values: list[Any], step: _Step) -> Any:
@@ -249,40 +279,36 @@ class JsonPath:
         if not self._steps:
             node.update(raw)
             return
-        parent, step = self._parent(node, self._steps[:-1]), self._steps[-1]
-        if raw is not None and (step.index is not None or step.conditions):
-            values = parent.setdefault(step.name, [])
-            if step.conditions:
-                self._element(values, step).update(raw)
-                return
-            index = step.index or 0
-            while len(values) <= index:
-                values.append(None)
-            values[index] = raw
+        parent, step = self._parent(node, self._ways[:-1]), self._steps[-1]
+        if raw is None:
+            parent[step.name] = raw
             return
-        there = parent.get(step.name)
-        if isinstance(raw, dict) and isinstance(there, dict):
-            there.update(raw)
+        values = parent.setdefault(step.name, [])
+        if step.conditions:
+            self._element(values, step).update(raw)
             return
-        parent[step.name] = [raw] if self._listed and raw is not None else raw
+        index = step.index or 0
+        while len(values) <= index:
+            values.append(None)
+        values[index] = raw
 
     def _add(self, node: Any, raw: Any) -> None:
         if raw is UNSET:
             return
         last = max(index for index, step in enumerate(self._steps) if step.many)
-        parent = self._parent(node, self._steps[:last])
+        parent = self._parent(node, self._ways[:last])
         values = parent.setdefault(self._steps[last].name, [])
         if last == len(self._steps) - 1:
             values.append(raw)
             return
         made = self._made(self._steps[last])
         values.append(made)
-        inner = self._parent(made, self._steps[last + 1:-1])
+        inner = self._parent(made, self._ways[last + 1:-1])
         inner[self._steps[-1].name] = [raw] if self._listed else raw
 
     def _child(self, node: Any) -> Any:
         last = self._steps[-1]
-        parent = self._parent(node, self._steps[:-1])
+        parent = self._parent(node, self._ways[:-1])
         made = self._made(last)
         if last.many or self._listed:
             parent.setdefault(last.name, []).append(made)
@@ -319,18 +345,18 @@ class JsonShape:
 
     def path(self, text: str) -> JsonPath:
         """Resolve a path written from here. Raises PathError."""
-        steps, wire_type, listed = [], self._type, False
+        steps, lists, wire_type, listed = [], [], self._type, False
         for step, column in _steps(text):
             wire_type, listed = self._element(wire_type, step.name, column)
             if step.listed and not listed and wire_type != _ANY and self._type in self.known:
                 raise PathError(f"{step.name} is one value, not a list", column=column,
                                 hint=f"write {step.name} without brackets")
             steps.append(step)
+            lists.append(listed)
         if wire_type == _ANY:
             wire_type = self._declared.get(self._plain(steps), _ANY)
             listed = False
-        path = JsonPath(text, steps, wire_type, self, listed=listed)
-        return path
+        return JsonPath(text, steps, wire_type, self, listed=listed, lists=lists)
 
     def _plain(self, steps: Sequence[_Step]) -> str:
         return ".".join([*([self._prefix] if self._prefix else []), *(step.name for step in steps)])
@@ -349,16 +375,6 @@ class JsonShape:
             raise PathError(f"{wire_type} has no element {name}", column=column,
                             hint=f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(elements)[:20])}")
         return found.removesuffix("*"), found.endswith("*")
-
-    def lists(self, steps: Sequence[_Step]) -> set[_Step]:
-        """Those steps whose value is a list by the dictionary."""
-        found = set()
-        wire_type = self._type
-        for step in steps:
-            wire_type, listed = self._element(wire_type, step.name, 0)
-            if listed:
-                found.add(step)
-        return found
 
     def inner(self, wire_type: str, steps: Sequence[_Step]) -> JsonShape:
         """The shape inside a path."""
@@ -409,7 +425,7 @@ class JsonFormat:
             return _text, _number
         if wire_type == "boolean":
             return _text, lambda value: value == "true"
-        return _text, lambda value: value
+        return _text, verbatim
 
     def number(self, wire_type: str) -> Callable[[int], Any]:
         """See ``mapper.format.Format``."""

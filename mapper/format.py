@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from canonical.paths import Cells
+from canonical.paths import Cells, Spot
 
 Node: TypeAlias = Any
 Raw: TypeAlias = Any
@@ -45,6 +45,8 @@ class Path(Protocol):
     """A part of a value: a null there clears that part only (P06)."""
     cells: Cells | None
     """Where the raw (or all of them) lies, if that can be told."""
+    spot: Spot | None
+    """Where `put` writes, if that can be told."""
     first: Callable[[Node], Raw]
     """The first raw (or node, for a container); `Format.absent` where there is none."""
     every: Callable[[Node], Sequence[Raw]]

@@ -11,6 +11,7 @@ Only names and numbers made here get into the source text, never a word of a tab
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -43,7 +44,7 @@ class Source(msgspec.Struct, frozen=True):
     guards: tuple[Cells, ...] = ()
 
 
-_HEAD: Final = "def read(node, run):\n    values = {}\n"
+_HEAD: Final = "    def read(node, run):\n        values = {}\n"
 
 
 class _Writer:
@@ -128,7 +129,15 @@ def unrolled(fields: Sequence[Field], constants: Sequence[tuple[str, Any]] = (),
         for name, constant in constants:
             lines.append(f"    if {name!r} not in values: values[{name!r}] = {out.bind(constant)}")
         lines.append(f"    return {out.bind(struct)}(**values)")
-    source = _HEAD + "\n".join(lines) + "\n"
-    exec(compile(source, "<mapping>", "exec"), out.names)  # noqa: S102 - made of names and numbers of ours
-    function: Callable[[Node, Any], Any] = out.names["read"]
+    source = f"def make({', '.join(out.names)}):\n{_HEAD}" + "\n".join(f"    {line}" for line in lines)
+    function: Callable[[Node, Any], Any] = _compiled(source + "\n    return read\n")(*out.names.values())
     return function
+
+
+@cache
+def _compiled(source: str) -> Callable[..., Any]:
+    """The maker of functions that share one code."""
+    names: dict[str, Any] = {}
+    exec(compile(source, "<mapping>", "exec"), names)  # noqa: S102 - made of names and numbers of ours
+    make: Callable[..., Any] = names["make"]
+    return make

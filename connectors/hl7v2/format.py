@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from canonical.paths import Cells, PathError
+from canonical.paths import Cells, PathError, Spot
 from connectors.hl7v2.delimiters import NULL, STANDARD, components, repetitions, subcomponents
 from connectors.hl7v2.dictionary import Dictionary, Field, Node, dictionary
 from connectors.hl7v2.er7 import Message, Segment, parse
@@ -27,10 +29,14 @@ _NOTHING: Final = Segment("", "", "|")
 _TIMES: Final = frozenset({"TS", "DTM", "DT", "TM"})
 #: Types without components: what looks like a delimiter there is text that the sender forgot to escape.
 _WHOLE: Final = _TIMES | {"TX", "FT"}
-_PATH: Final = re.compile(r"(?P<groups>(?:[A-Za-z_0-9]+(?:\((?:\d+|\*)\))?/)*)"
-                          r"(?P<name>[A-Za-z_][A-Za-z_0-9]*)(?:\((?P<rep>\d+|\*)\))?"
-                          r"(?:-(?P<field>\d+)(?:\((?P<frep>\d+|\*)\))?(?:\.(?P<comp>\d+)(?:\.(?P<sub>\d+))?)?)?\Z")
-_GROUP: Final = re.compile(r"([A-Za-z_0-9]+)(?:\((\d+|\*)\))?/")
+#: Which occurrence: a number, all, or the first whose field holds a code (``PRD-1=RP``).
+_WHICH: Final = r"\d+|\*|[A-Z0-9.-]+=[^()/=]+"
+_PATH: Final = re.compile(rf"(?P<groups>(?:[A-Za-z_0-9]+(?:\((?:{_WHICH})\))?/)*)"
+                          rf"(?P<name>[A-Za-z_][A-Za-z_0-9]*)(?:\((?P<rep>{_WHICH})\))?"
+                          r"(?:-(?P<field>\d+)(?::(?P<cast>[A-Z][A-Z0-9]*))?(?:\((?P<frep>\d+|\*)\))?"
+                          r"(?:\.(?P<comp>\d+)(?:\.(?P<sub>\d+))?)?)?\Z")
+_GROUP: Final = re.compile(rf"([A-Za-z_0-9]+)(?:\(({_WHICH})\))?/")
+_CONDITION: Final = re.compile(r"(?:([A-Z][A-Z0-9]{2})-)?(\d+)(?:\.(\d+))?=(.+)\Z")
 _RELATIVE: Final = re.compile(r"(\d+)(?:\.(\d+))?\Z")
 
 Parts: TypeAlias = list[str]
@@ -215,6 +221,7 @@ class _Path:
         self.whole = wire_type in _WHOLE
         self.partial = False
         self.cells: Cells | None = None
+        self.spot: Spot | None = None
         self.first: First = _unused
         self.every: Callable[[Any], Sequence[Any]] = _unused
         self.put: Callable[[Any, Any], None] = _unused
@@ -224,6 +231,32 @@ class _Path:
     def tested(self, node: Any, at: str) -> list[str]:
         """See ``mapper.format.Path``."""
         return []
+
+
+class _Condition:
+    """One occurrence among several, told by a code in it: ``PRD-1=RP`` of a group, ``3=GDT`` of a segment."""
+
+    def __init__(self, text: str, name: str) -> None:
+        match = _CONDITION.match(text)
+        if match is None:
+            raise PathError(f"{text} is no condition", hint="write SEGMENT-FIELD=CODE, as in PRD-1=RP")
+        self.segment, self.field, self.component = match[1] or name, int(match[2]), int(match[3] or 1)
+        self.code = match[4]
+
+    @property
+    def place(self) -> str:
+        """What it looks at, from the group."""
+        return trimmed(f"{self.segment}-{self.field}.{self.component}")
+
+    def holds(self, segment: Segment | None) -> bool:
+        """True where any repetition of the field is the code."""
+        return segment is not None and any(
+            _leaf(_part(each, self.component, 0)) == self.code for each in segment.field(self.field).split("~"))
+
+    def state(self, segment: Segment) -> None:
+        """Write the code, where nothing stands yet."""
+        if not segment.field(self.field):
+            segment.set(self.field, _with_part("", self.component, 0, self.code))
 
 
 def _unused(*_: Any) -> Any:
@@ -272,6 +305,8 @@ class PartPath(_Path):
         else:
             self.cells = Cells("", None, index, None if whole else _leaf, "&")
         self.put, self.add = put, put
+        if not composite and sub < 2:
+            self.spot = Spot("", None, index, sub == 1)
         self.every = lambda parts: [raw] if (raw := first(parts)) else []
         self._place = f"{comp}.{sub}" if sub else str(comp)
 
@@ -296,11 +331,14 @@ class FieldPath(_Path):
         self._comp, self._sub = comp, sub
         self.partial = comp > 0
         self._cut = self._cutter()
+        self._conditional = bool(where.conditions)
         if where.simple:
             self.cells = Cells(where.key, where.row(), number, *self._cell_cut())
         self.first = self._first()
         self.every = self._every
         self.put, self.add = self._put(), self._add
+        if not comp and rep in ("", "1"):
+            self.spot = Spot(where.key, where.made(), number, False)
 
     def _cutter(self) -> Callable[[str], str]:
         """From one repetition to the raw at this path."""
@@ -418,6 +456,10 @@ class FieldPath(_Path):
                     found.append((each, trimmed(f"{place}-{self._number}{index}{suffix}")))
         return found
 
+    def tested(self, node: View, at: str) -> list[str]:
+        """See ``mapper.format.Path``."""
+        return list(self._where.looked_at(node, at)) if self._conditional else []
+
     def inside(self) -> TypeShape:
         """See ``mapper.format.Path``."""
         return TypeShape(self._known, self.wire_type)
@@ -425,6 +467,9 @@ class FieldPath(_Path):
     def _put(self) -> Callable[[Draft, str], None]:
         number, write = self._number, self._write
         key, way, name = self._where.key, self._where.way, self._where.name
+        if self._conditional:
+            drafted = self._where.drafted
+            return lambda draft, raw: write(drafted(draft), raw) if raw else None
         if not self._comp and self._rep in ("", "1", "*"):
             return lambda draft, raw: draft.segment(key, way, name).set(number, raw) if raw else None
         return lambda draft, raw: write(draft.segment(key, way, name), raw) if raw else None
@@ -443,9 +488,12 @@ class FieldPath(_Path):
             return
         where = self._where
         if self._rep == "*":
-            segment = draft.segment(where.key, where.way, where.name)
+            segment = where.drafted(draft) if self._conditional else draft.segment(where.key, where.way, where.name)
             there = segment.field(self._number)
-            self._write(segment, raw, there.count("~") + 2 if there else 1)
+            if self._comp:
+                self._write(segment, raw, there.count("~") + 2 if there else 1)
+            else:
+                segment.set(self._number, f"{there}~{raw}" if there else raw)
         elif where.rep == "*":
             segment = new_segment(where.name)
             draft.into(where.way).segments.setdefault(where.name, []).append(segment)
@@ -514,6 +562,8 @@ class _Where:
         self.way, self.name, self.rep = way, name, rep
         self.reps = (*reps, rep)
         self.simple = all(each in ("", "1") for each in self.reps)
+        self.conditions = {depth: _Condition(each, name) for depth, each in enumerate(self.reps) if "=" in each}
+        """By depth: of the groups on the way, and last of the segment itself."""
         self.key = "/".join((*way, name))
         self._steps = tuple(zip(way, reps, strict=True))
 
@@ -529,6 +579,18 @@ class _Where:
 
         return fields
 
+    def made(self) -> Callable[[Draft, int], list[str]]:
+        """From a draft to the fields of the first segment, made where they are not there, at least so many."""
+        key, way, name = self.key, self.way, self.name
+
+        def fields(draft: Draft, width: int) -> list[str]:
+            there = draft.segment(key, way, name)._split()
+            if len(there) < width:
+                there.extend([""] * (width - len(there)))
+            return there
+
+        return fields
+
     def groups(self, view: View, at: str) -> Iterator[tuple[Group, str]]:
         """The groups along the way, with their places."""
         if view.group is not None:
@@ -539,17 +601,67 @@ class _Where:
             yield group, at
             return
         name, rep = self.way[depth], self.reps[depth]
+        condition = self.conditions.get(depth)
         number = 0
         for inner in group.groups:
             if inner.name == name:
                 number += 1
-                if rep == "*" or number == int(rep or 1):
+                if condition is not None:
+                    if condition.holds(inner.first(condition.segment)):
+                        yield from self._descend(inner, _joined(at, name, number), depth + 1)
+                        return
+                elif rep == "*" or number == int(rep or 1):
                     yield from self._descend(inner, _joined(at, name, number), depth + 1)
+
+    def looked_at(self, view: View, at: str) -> Iterator[str]:
+        """The places that conditions on the way look at."""
+        depth, condition = next(iter(self.conditions.items()))
+        if view.group is None:
+            return
+        if depth == len(self.way):
+            for group, place in self._descend(view.group, at, 0):
+                yield from (f"{found}-{condition.place.partition('-')[2]}"
+                            for _, found in _segments(group, self.name, place))
+            return
+        above = _Where(self.way[:depth], self.reps[:depth], "", "")
+        for group, place in above.groups(view, at):
+            there = [inner for inner in group.groups if inner.name == self.way[depth]]
+            for number, _ in enumerate(there, 1):
+                yield f"{_joined(place, self.way[depth], number)}/{condition.place}"
+
+    def drafted(self, draft: Draft) -> Segment:
+        """The segment to write to: the one that fulfils the conditions, made where it is not there."""
+        for depth, name in enumerate(self.way):
+            condition = self.conditions.get(depth)
+            groups = draft.groups.setdefault(name, [])
+            found = next((each for each in groups if condition is None or any(
+                condition.holds(segment) for segment in each.segments.get(condition.segment, ())[:1])), None)
+            if found is None:
+                found = Draft(name)
+                groups.append(found)
+                if condition is not None:
+                    condition.state(found.segment(condition.segment, (), condition.segment))
+            draft = found
+        own = self.conditions.get(len(self.way))
+        if own is None:
+            return draft.segment(self.name, (), self.name)
+        segments = draft.segments.setdefault(self.name, [])
+        for segment in segments:
+            if own.holds(segment):
+                return segment
+        segments.append(new_segment(self.name))
+        own.state(segments[-1])
+        return segments[-1]
 
     def inner(self, group: Group) -> list[Group]:
         """The groups along the way, as `groups` finds them."""
         found = [group]
-        for name, rep in self._steps:
+        for depth, (name, rep) in enumerate(self._steps):
+            if (condition := self.conditions.get(depth)) is not None:
+                found = [next(iter(some)) for group in found if (some := [
+                    each for each in group.groups
+                    if each.name == name and condition.holds(each.first(condition.segment))])]
+                continue
             if rep == "*":
                 found = [each for group in found for each in group.groups if each.name == name]
                 continue
@@ -566,9 +678,13 @@ class _Where:
             name = self.name
             return [segment for segment in group.segments if segment.id == name] or group.all(name)
         found: list[Segment] = []
+        own = self.conditions.get(len(self.way))
         for each in self.inner(group):
             there = each.all(self.name)
-            found += there if self.rep == "*" else there[int(self.rep or 1) - 1:][:1]
+            if own is not None:
+                found += [segment for segment in there if own.holds(segment)][:1]
+            else:
+                found += there if self.rep == "*" else there[int(self.rep or 1) - 1:][:1]
         if not found and self.way and self.simple:
             found = group.all(self.name)[:1]
         return found
@@ -581,11 +697,14 @@ class _Where:
                 yield segment, at or self.name
             return
         found = False
+        own = self.conditions.get(len(self.way))
         for group, place in self._descend(view.group, at, 0):
             for number, (segment, inner) in enumerate(_segments(group, self.name, place), 1):
-                if self.rep == "*" or number == int(self.rep or 1):
+                if own.holds(segment) if own is not None else self.rep == "*" or number == int(self.rep or 1):
                     found = True
                     yield segment, inner
+                    if own is not None:
+                        break
         if not found and self.way and self.simple:
             yield from list(_segments(view.group, self.name, at))[:1]
 
@@ -686,13 +805,22 @@ class MessageShape:
         where = _Where(tuple(way), tuple(reps), name, rep)
         number = int(match["field"])
         field = self._field(name, number, match.start("field"))
-        wire_type = field.datatype
+        wire_type = self._cast(field, match["cast"], name, match.start("cast")) if match["cast"] else field.datatype
         comp, sub = int(match["comp"] or 0), int(match["sub"] or 0)
         if comp:
             wire_type = component_type(self._known, wire_type, comp, match.start("comp"))
         if sub:
             wire_type = component_type(self._known, wire_type, sub, match.start("sub"))
         return FieldPath(text, self._known, wire_type, where, number, match["frep"] or "", comp, sub)
+
+    def _cast(self, field: Field, cast: str, segment: str, column: int) -> str:
+        """The type that the table gives a field whose type another field tells (``OBX-5:ED``)."""
+        if field.datatype != "varies":
+            raise PathError(f"{segment}-{field.number} has the type {field.datatype}", column=column,
+                            hint="a type is given only where the dictionary says varies")
+        if not self._known.has_datatype(cast):
+            raise PathError(f"HL7 has no data type {cast}", column=column)
+        return cast
 
     def _group(self, node: Node | None, name: str, column: int) -> Node:
         subs = [child for child in (node.children if node else ()) if child.is_group]
@@ -831,10 +959,10 @@ class Hl7Format:
 
     def close(self, node: Parts) -> str:
         """See ``mapper.format.Format``: a composite whose every part is cleared is cleared."""
-        said = [part for part in node if part]
-        if said and all(sub in ("", NULL) for part in said for sub in part.split("&")):
+        text = "^".join(node).rstrip("^")
+        if NULL in text and not text.replace(NULL, "").strip("^&"):
             return NULL
-        return "^".join(node)
+        return text
 
     def root(self, wire: Message, name: str) -> View:
         """See ``mapper.format.Format``."""
@@ -850,14 +978,12 @@ class Hl7Format:
 
     def finish(self, node: Draft, name: str, set_ids: Sequence[str]) -> Message:
         """See ``mapper.format.Format``."""
-        structure, version = _split(name)
-        plan = dictionary(version).structure(structure)
         numbered: dict[str, list[int]] = {}
         for place in set_ids:
             segment, _, field = place.rpartition("/")[2].partition("-")
             numbered.setdefault(segment, []).append(int(field))
         segments: list[Segment] = []
-        _in_order(node, plan, 1, numbered, segments)
+        _in_order(node, _order(*_split(name)), 1, numbered, segments)
         message = Message.build()
         message.segments[:] = segments
         return message
@@ -906,35 +1032,55 @@ def _declared(place: str, text: str, known: Dictionary) -> tuple[str, str]:
     return datatype, label.strip()
 
 
-def _in_order(draft: Draft, plan: Node | None, index: int, numbered: Mapping[str, list[int]],
-              out: list[Segment]) -> None:
-    """Append the segments of a draft in the order of the structure; what it does not know comes last."""
-    children = plan.children if plan is not None else ()
-    done: set[str] = set()
+class _Order(NamedTuple):
+    """The children of a group in the order of the structure."""
+
+    segments: dict[str, int]
+    groups: dict[str, tuple[int, _Order]]
+    opener: str
+    """A segment that the group cannot be without; empty where it can."""
+
+
+@lru_cache(maxsize=64)
+def _order(structure: str, version: str) -> _Order:
+    plan = dictionary(version).structure(structure)
+    return _ordered(plan.children if plan is not None else ())
+
+
+def _ordered(children: Sequence[Node]) -> _Order:
+    order = _Order({}, {}, children[0].name if children and children[0].required and not children[0].is_group else "")
     for position, child in enumerate(children):
         if child.is_group:
-            for number, group in enumerate(draft.groups.get(child.name, ()), 1):
-                _in_order(group, child, number, numbered, out)
-            continue
-        if child.name in done:
-            continue
-        done.add(child.name)
-        segments = draft.segments.get(child.name)
-        if segments is None and position == 0 and child.required:
-            segments = [new_segment(child.name)]
-        _number_and_append(segments or [], index if position == 0 else 1, numbered, out)
-    for name, segments in draft.segments.items():
-        if name not in done:
-            _number_and_append(segments, 1, numbered, out)
+            order.groups.setdefault(child.name, (position, _ordered(child.children)))
+        else:
+            order.segments.setdefault(child.name, position)
+    return order
 
 
-def _number_and_append(segments: list[Segment], start: int, numbered: Mapping[str, list[int]],
-                       out: list[Segment]) -> None:
-    for number, segment in enumerate(segments, start):
-        for field in numbered.get(segment.id, ()):
-            if not segment.field(field):
-                segment.set(field, str(number))
-        out.append(segment)
+def _in_order(draft: Draft, order: _Order, index: int, numbered: Mapping[str, list[int]], out: list[Segment]) -> None:
+    """Append the segments of a draft in the order of the structure; what it does not know comes last."""
+    if order.opener and order.opener not in draft.segments:
+        draft.segments[order.opener] = [new_segment(order.opener)]
+    places = [(order.segments.get(name, _LAST), name) for name in draft.segments]
+    places += [(order.groups[name][0], name) for name in draft.groups if name in order.groups]
+    places.sort(key=_place)
+    for place, name in places:
+        if name in order.groups and order.groups[name][0] == place:
+            for number, group in enumerate(draft.groups[name], 1):
+                _in_order(group, order.groups[name][1], number, numbered, out)
+            continue
+        for number, segment in enumerate(draft.segments[name], index if place == 0 else 1):
+            fields = segment._split()
+            while fields[-1] == "" and len(fields) > 1:
+                fields.pop()
+            for field in numbered.get(name, ()):
+                if not segment.field(field):
+                    segment.set(field, str(number))
+            out.append(segment)
+
+
+_LAST: Final = 10_000
+_place = itemgetter(0)
 
 
 def reencoded(message: Message) -> Message:
