@@ -17,6 +17,7 @@ from canonical.model import (
     Period,
     Place,
     Reference,
+    Visit,
 )
 from canonical.phi import Value
 from canonical.presence import ABSENT, Tri
@@ -85,9 +86,13 @@ class Authorization(Entity, frozen=True, kw_only=True):
     type: Tri[CodeableConcept] = ABSENT
     patient: Tri[Patient] = ABSENT
     coverage: Tri[Coverage] = ABSENT
+    control_id: Tri[str] = ABSENT
+    """Number of the message that asked (MSH-10): an answer names it (MSA-2)."""
+    requested_at: Tri[Date] = ABSENT
     payer: Tri[Reference] = ABSENT
     requester: Tri[Reference] = ABSENT
     provider: Tri[Reference] = ABSENT
+    visit: Tri[Visit] = ABSENT
     diagnoses: Many[Diagnosis] = ()
     services: Many[AuthorizedService] = ()
     number: Tri[str] = ABSENT

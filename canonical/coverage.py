@@ -7,13 +7,16 @@ from enum import StrEnum
 from canonical.model import (
     CodeableConcept,
     Date,
+    Diagnosis,
     Entity,
     Identifier,
     Instant,
     Many,
     Patient,
     Period,
+    Place,
     Reference,
+    Visit,
 )
 from canonical.phi import Value
 from canonical.presence import ABSENT, Tri
@@ -51,12 +54,51 @@ class Coverage(Entity, frozen=True, kw_only=True):
     """Of the patient to the subscriber (FHIR subscriber-relationship): self, spouse, child, other …"""
     subscriber: Tri[Patient] = ABSENT
     """Where it is somebody else than the patient."""
+    beneficiary: Tri[Patient] = ABSENT
+    """The person insured, where the coverage stands by itself (FHIR Coverage.beneficiary)."""
     order: Tri[int] = ABSENT
     """1 is asked first (IN1-1, coordination of benefits)."""
     period: Tri[Period] = ABSENT
     status: Tri[CoverageStatus] = ABSENT
     authorization: Tri[str] = ABSENT
     """IN1-14"""
+
+
+class Charge(Entity, frozen=True, kw_only=True):
+    """One financial transaction about a patient's account (HL7 FT1, FHIR ChargeItem)."""
+
+    identifiers: Many[Identifier] = ()
+    """FT1-2 (type FILL)."""
+    sequence: Tri[int] = ABSENT
+    """FT1-1"""
+    control_id: Tri[str] = ABSENT
+    """Number of the message (MSH-10): names the charge together with its sequence where FT1-2 is empty."""
+    batch: Tri[str] = ABSENT
+    period: Tri[Period] = ABSENT
+    """When the service was given (FT1-4)."""
+    posted_at: Tri[Date] = ABSENT
+    type: Tri[str] = ABSENT
+    """Table HL70017 as sent: CG charge, CD credit, PY payment, AJ adjustment."""
+    code: Tri[CodeableConcept] = ABSENT
+    procedure: Tri[CodeableConcept] = ABSENT
+    modifiers: Many[CodeableConcept] = ()
+    quantity: Tri[str] = ABSENT
+    amount: Tri[Money] = ABSENT
+    """FT1-11"""
+    unit_amount: Tri[Money] = ABSENT
+    """FT1-12"""
+    department: Tri[CodeableConcept] = ABSENT
+    plan: Tri[CodeableConcept] = ABSENT
+    place: Tri[Place] = ABSENT
+    diagnoses: Many[Diagnosis] = ()
+    performed_by: Many[Reference] = ()
+    ordered_by: Many[Reference] = ()
+    entered_by: Many[Reference] = ()
+    order: Many[Identifier] = ()
+    """FT1-23 (type FILL)."""
+    patient: Tri[Patient] = ABSENT
+    visit: Tri[Visit] = ABSENT
+    comments: Many[str] = ()
 
 
 class Answer(StrEnum):

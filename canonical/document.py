@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from canonical.model import CodeableConcept, Entity, Identifier, Instant, Many, Patient, Reference, Visit
+from canonical.model import CodeableConcept, Date, Entity, Identifier, Instant, Many, Patient, Reference, Visit
 from canonical.phi import Value
 from canonical.presence import ABSENT, Tri
 
@@ -88,6 +88,15 @@ class DocumentStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class DocumentRelation(StrEnum):
+    """FHIR DocumentRelationshipType."""
+
+    REPLACES = "replaces"
+    APPENDS = "appends"
+    TRANSFORMS = "transforms"
+    SIGNS = "signs"
+
+
 class Document(Entity, frozen=True, kw_only=True):
     """A document: a fax, a scan, a transcription (HL7 TXA, MDM and ORU with ED; FHIR DocumentReference)."""
 
@@ -95,6 +104,8 @@ class Document(Entity, frozen=True, kw_only=True):
     """TXA-12 unique number (type FILL), TXA-14 placer number (PLAC); a fax by the hash of its bytes (type ``SHA256``)."""
     parent: Tri[Identifier] = ABSENT
     """The document that this one adds to or replaces (TXA-13), or was split from."""
+    relation: Tri[DocumentRelation] = ABSENT
+    """What this document is to its parent."""
     kind: Tri[str] = ABSENT
     """referral, authorization, records, order, other: the class a template or TXA-2 gave."""
     type: Tri[CodeableConcept] = ABSENT
@@ -117,9 +128,20 @@ class Document(Entity, frozen=True, kw_only=True):
     bytes: Tri[int] = ABSENT
     language: Tri[str] = ABSENT
     originated_at: Tri[Instant] = ABSENT
+    performed_at: Tri[Date] = ABSENT
+    """When what it tells of was done (TXA-4, OBR-7)."""
+    edited_at: Tri[Date] = ABSENT
+    file_name: Tri[str] = ABSENT
+    """TXA-16"""
+    change_reason: Tri[str] = ABSENT
+    """TXA-21"""
+    service: Tri[CodeableConcept] = ABSENT
+    """The order's service, where the document answers one (OBR-4)."""
     sender: Tri[str] = ABSENT
     """Fax number, mail address or folder it came from."""
     authors: Many[Reference] = ()
+    authenticators: Many[Reference] = ()
+    """Who must sign it, or has (TXA-10)."""
     patient: Tri[Patient] = ABSENT
     visit: Tri[Visit] = ABSENT
     order: Many[Identifier] = ()

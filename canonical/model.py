@@ -336,6 +336,12 @@ class Appointment(Entity, frozen=True, kw_only=True):
     comments: Many[str] = ()
     update_mode: Tri[bool] = ABSENT
     """True where resources carry action codes (M01): those not listed stay. Otherwise the list is complete."""
+    mixed_actions: Tri[Action] = ABSENT
+    """What a resource without an action code means where others of the message carry one (M05): a profile's
+    decision. ``update`` unless stated; ``no-change`` or ``add``; ``snapshot``: the list is complete all the same."""
+    conflicts: Many[Reference] = ()
+    """Other open visits of the same person at the same time, seen when two records became one (A4.2). Goes when the
+    visit is moved or ends. Never part of what a sender says."""
     inferred: Tri[bool] = ABSENT
     """True in a state whose booking was never seen: made from a later message (D05). Never part of an event."""
 
@@ -377,7 +383,33 @@ class Practitioner(Entity, frozen=True, kw_only=True):
     names: Many[HumanName] = ()
     telecom: Many[ContactPoint] = ()
     active: Tri[bool] = ABSENT
+    effective_at: Tri[Date] = ABSENT
+    """From when on what the message says holds (MFE-3, MFI-5); absent: at once."""
     specialty: Tri[CodeableConcept] = ABSENT
+    sex: Tri[str] = ABSENT
+    """FHIR AdministrativeGender"""
+    birth_date: Tri[Date] = ABSENT
+    addresses: Many[Address] = ()
+    languages: Many[CodeableConcept] = ()
+    job_title: Tri[str] = ABSENT
+    employment: Tri[Period] = ABSENT
+    """Activation and inactivation at the institution (STF-12, STF-13)."""
+    roles: Many[PractitionerRole] = ()
+
+
+class PractitionerRole(Value, frozen=True, kw_only=True):
+    """What somebody does where, from when to when (PRA, ORG; FHIR PractitionerRole)."""
+
+    organization: Tri[Reference] = ABSENT
+    group: Tri[CodeableConcept] = ABSENT
+    """PRA-2, ORG-2"""
+    category: Tri[CodeableConcept] = ABSENT
+    """PRA-3, ORG-6"""
+    specialty: Many[CodeableConcept] = ()
+    identifiers: Many[Identifier] = ()
+    """PRA-6"""
+    period: Tri[Period] = ABSENT
+    primary: Tri[bool] = ABSENT
 
 
 class Location(Entity, frozen=True, kw_only=True):
@@ -389,5 +421,29 @@ class Location(Entity, frozen=True, kw_only=True):
     zone: Tri[str] = ABSENT
     """IANA name."""
     status: Tri[str] = ABSENT
+    """FHIR LocationStatus: active, suspended, inactive."""
+    effective_at: Tri[Date] = ABSENT
+    """From when on what the message says holds (MFE-3, MFI-5); absent: at once."""
+    type: Tri[CodeableConcept] = ABSENT
+    organization: Tri[Reference] = ABSENT
+    equipment: Many[str] = ()
+    """LOC-8 as sent."""
+    departments: Many[Department] = ()
     telecom: Many[ContactPoint] = ()
     address: Tri[Address] = ABSENT
+
+
+class Department(Value, frozen=True, kw_only=True):
+    """What a department does at a place, from when to when (LDP)."""
+
+    code: Tri[CodeableConcept] = ABSENT
+    services: Many[str] = ()
+    specialty: Many[CodeableConcept] = ()
+    active: Tri[bool] = ABSENT
+    period: Tri[Period] = ABSENT
+    reason: Tri[str] = ABSENT
+    """Why it closed (LDP-9)."""
+    telecom: Tri[ContactPoint] = ABSENT
+    hours: Many[str] = ()
+    """LDP-10 as sent."""
+    cost_center: Tri[CodeableConcept] = ABSENT

@@ -18,8 +18,10 @@ from canonical.model import (
     Identifier,
     Instant,
     Many,
+    Participant,
     Patient,
     Period,
+    Place,
     Reference,
     Service,
     Visit,
@@ -31,11 +33,15 @@ from canonical.presence import ABSENT, Tri
 class Party(Value, frozen=True, kw_only=True):
     """One side of a referral or an authorisation: a person or an organisation, and how to reach it (HL7 PRD)."""
 
+    role: Tri[CodeableConcept] = ABSENT
+    """PRD-1 as sent, where the place does not say it: PP primary care provider, CP consulting provider …"""
     who: Tri[Reference] = ABSENT
     organization: Tri[Reference] = ABSENT
     specialty: Tri[CodeableConcept] = ABSENT
     telecom: Many[ContactPoint] = ()
     address: Tri[Address] = ABSENT
+    place: Tri[Place] = ABSENT
+    """PRD-4"""
     period: Tri[Period] = ABSENT
 
 
@@ -84,6 +90,10 @@ class Referral(Entity, frozen=True, kw_only=True):
     category: Tri[str] = ABSENT
     """inpatient, outpatient, ambulatory, emergency (RF1-5)"""
     reason: Many[CodeableConcept] = ()
+    control_id: Tri[str] = ABSENT
+    """Number of the message that asked (MSH-10): an answer names it (MSA-2)."""
+    rejection: Tri[str] = ABSENT
+    """Why the other side refused, in its words (MSA-3, ERR-8)."""
     specialty: Tri[CodeableConcept] = ABSENT
     effective_at: Tri[Date] = ABSENT
     expires_at: Tri[Date] = ABSENT
@@ -91,7 +101,7 @@ class Referral(Entity, frozen=True, kw_only=True):
     patient: Tri[Patient] = ABSENT
     referring: Tri[Party] = ABSENT
     referred_to: Tri[Party] = ABSENT
-    other_parties: Many[Contact] = ()
+    other_parties: Many[Party] = ()
     diagnoses: Many[Diagnosis] = ()
     services: Many[Service] = ()
     coverages: Many[Coverage] = ()
@@ -140,6 +150,27 @@ class Preference(Value, frozen=True, kw_only=True):
     value: Tri[str] = ABSENT
 
 
+class RequestAction(StrEnum):
+    """What is asked for (SRM S01 to S11, order control codes of ORC-1)."""
+
+    BOOK = "book"
+    RESCHEDULE = "reschedule"
+    MODIFY = "modify"
+    CANCEL = "cancel"
+    DISCONTINUE = "discontinue"
+    DELETE = "delete"
+    HOLD = "hold"
+    """ORC HD: nothing is to be booked until it is released."""
+    RELEASE = "release"
+    STATUS = "status"
+    """Nothing new is asked: the other side tells how it stands (ORC SC, SR)."""
+    ADD_RESOURCE = "add-resource"
+    MODIFY_RESOURCE = "modify-resource"
+    CANCEL_RESOURCE = "cancel-resource"
+    DISCONTINUE_RESOURCE = "discontinue-resource"
+    DELETE_RESOURCE = "delete-resource"
+
+
 class AppointmentRequest(Entity, frozen=True, kw_only=True):
     """Somebody asks for an appointment, or for a change of one (SRM ARQ, ORM/OMG orders, a call, a portal).
 
@@ -154,9 +185,20 @@ class AppointmentRequest(Entity, frozen=True, kw_only=True):
     appointment: Many[Identifier] = ()
     """The appointment that a change is about."""
     occurrence: Tri[int] = ABSENT
-    action: Tri[str] = ABSENT
-    """book, reschedule, modify, cancel, discontinue, delete, add-resource, modify-resource, cancel-resource,
-    discontinue-resource, delete-resource (SRM S01 to S11)"""
+    action: Tri[RequestAction] = ABSENT
+    order_control: Tri[str] = ABSENT
+    """ORC-1 as sent, where an order asks."""
+    order_status: Tri[str] = ABSENT
+    """ORC-5 as sent."""
+    control_id: Tri[str] = ABSENT
+    """Number of the message that asked (MSH-10): an answer names it (MSA-2)."""
+    rejection: Tri[str] = ABSENT
+    """Why it was refused, in the words of the one who refused (MSA-3, ERR-8)."""
+    requested_at: Tri[Date] = ABSENT
+    """ORC-9, ORC-15"""
+    schedule: Tri[CodeableConcept] = ABSENT
+    placer_parent: Tri[Identifier] = ABSENT
+    filler_parent: Tri[Identifier] = ABSENT
     status: Tri[RequestStatus] = ABSENT
     channel: Tri[str] = ABSENT
     """hl7, fhir, order, phone, portal, crm"""
@@ -169,14 +211,16 @@ class AppointmentRequest(Entity, frozen=True, kw_only=True):
     windows: Many[TimeWindow] = ()
     repeat: Tri[str] = ABSENT
     """Repeating interval as sent (ARQ-13)."""
+    repeat_duration: Tri[str] = ABSENT
+    """How long the interval goes on, as sent (ARQ-14)."""
     preferences: Many[Preference] = ()
     requester: Tri[Contact] = ABSENT
     entered_by: Tri[Contact] = ABSENT
     patient: Tri[Patient] = ABSENT
     visit: Tri[Visit] = ABSENT
     services: Many[Service] = ()
-    resources: Many[Reference] = ()
-    locations: Many[Reference] = ()
+    participants: Many[Participant] = ()
+    """People, places and things asked for (AIP, AIL, AIG)."""
     diagnoses: Many[Diagnosis] = ()
     coverages: Many[Coverage] = ()
     referral: Tri[Identifier] = ABSENT

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from canonical import authorization, coverage, document, event, findings, model, referral, task
+from canonical import authorization, coverage, document, event, findings, model, query, referral, task
 from canonical.entities import MODULES
 
 T = TypeVar("T")
@@ -42,6 +42,8 @@ _ROOTS: Final[dict[str, type]] = {
     "authorization": authorization.Authorization,
     "document": document.Document,
     "work-task": task.WorkTask,
+    "charge": coverage.Charge,
+    "query": query.Query,
     "event": event.Event,
     "finding": findings.Finding,
 }

@@ -672,11 +672,15 @@ class Mapping:
         return Writing(wire=wire, findings=tuple(run.findings), attributes=attributes, full_url=full_url)
 
     def _put_trigger(self, event: Event, trigger: Fetch, draft: WireNode, run: Run) -> None:
-        for code, specs in self._header.events.items():
-            if code != "*" and any(spec.type == event.type for spec in specs):
-                trigger.path.put(draft, code)
-                run.values = {**run.values, "trigger": code}
-                return
+        fitting = [(code, spec) for code, specs in self._header.events.items() if code != "*"
+                   for spec in specs if spec.type == event.type]
+        if fitting:
+            # Several triggers may mean one event and tell by `set` what kind: the one that says what the entity says.
+            code = next((code for code, spec in fitting if len(fitting) > 1 and spec.overrides and all(
+                getattr(run.entity, name) == value for name, value in spec.overrides.items())), fitting[0][0])
+            trigger.path.put(draft, code)
+            run.values = {**run.values, "trigger": code}
+            return
         if trigger.path.first(draft) == self.format.absent:
             run.report(NO_TRIGGER, at=trigger.word.text, field="", row=str(self.table.mark),
                        detail=f"no trigger for {event.type}")
