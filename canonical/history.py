@@ -21,6 +21,7 @@ import msgspec
 from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Finding, Severity, declare, finding
+from canonical.keys import identifier_key
 from canonical.model import (
     Action,
     Address,
@@ -28,6 +29,7 @@ from canonical.model import (
     AppointmentStatus,
     Contact,
     Identifier,
+    LinkType,
     Participant,
     Patient,
     PatientLink,
@@ -46,7 +48,10 @@ UNKNOWN_RESOURCE: Final = declare(
     "Look whether an earlier message of this appointment is missing (M02).")
 MIXED_ACTIONS: Final = declare(
     "history.mixed_actions", Severity.WARNING, "Some resources carry an action code and others do not.",
-    "Agree with the sender on one mode; resources without a code were taken as updates (M05).")
+    "Agree with the sender on one mode and say it in the overlay: `mixed_actions` (M05).")
+BOOKED_AGAIN: Final = declare(
+    "history.booked_again", Severity.INFO, "A booking of an appointment that is known already.",
+    "It was taken as a modification. Normal after a resend; otherwise the sender uses one number twice.")
 INFERRED: Final = declare(
     "history.inferred", Severity.WARNING, "The appointment was not known; it was created from this message.",
     "Normal after a first connection; otherwise look for the missing booking (D05).")
@@ -71,6 +76,9 @@ _DEFAULT: Final = {
 }
 _NOT_YET_BOOKED: Final = frozenset({Status.PROPOSED, Status.PENDING, Status.WAITLIST})
 _RESOURCE_PREFIX: Final = "appointment.resource."
+#: What an ADT makes of an open appointment: who the person is, never the visit itself (A4.1, A4.7).
+REPOINTED: Final = "appointment.repointed"
+PATIENT_UPDATED: Final = "appointment.patient_updated"
 #: What S18 to S22 do to a resource that carries no action code.
 _RESOURCE_ACTION: Final = {
     "added": Action.ADD, "modified": Action.UPDATE, "cancelled": Action.DELETE,
@@ -169,13 +177,28 @@ def _extensions(old: dict[str, str | None], new: dict[str, str | None]) -> dict[
     return {**old, **new}
 
 
+def _person(old: Patient, new: Patient) -> Patient:
+    """The person of an appointment. A number that was given up in a merge does not come back (A4.3)."""
+    gone = frozenset(_numbered(i) for link in old.links or () if link.type is LinkType.REPLACES
+                     for i in link.identifiers or ())
+    if gone and any(_numbered(i) in gone for i in new.identifiers or ()):
+        new = _changed(new, identifiers=tuple(i for i in new.identifiers or () if _numbered(i) not in gone))
+    person = _patched(old, new)
+    return _changed(person, links=_joined(old.links, new.links)) if new.links else person
+
+
+def _numbered(identifier: Identifier) -> str:
+    return identifier_key("patient", identifier)
+
+
 _MERGES: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "identifiers": _identifiers, "contacts": _contacts, "extensions": _extensions,
-    "visit": _patched, "patient": _patched, "location": _whole_or_clears, "place": _whole_or_clears,
+    "visit": _patched, "patient": _person, "location": _whole_or_clears, "place": _whole_or_clears,
     "address": _whole_or_clears,
 }
 #: Fields that `_appointment` and `_patient` decide themselves.
-_DECIDED: Final = {Appointment: frozenset({"status", "services", "participants", "update_mode", "inferred"}),
+_DECIDED: Final = {Appointment: frozenset({"status", "services", "participants", "update_mode", "mixed_actions",
+                                           "conflicts", "inferred"}),
                    Patient: frozenset({"links"})}
 
 
@@ -199,13 +222,19 @@ _PLAN: Final[dict[type[msgspec.Struct], tuple[tuple[str, Any, Callable[[Any, Any
 
 def _appointment(old: Appointment | None, new: Appointment, event: Event,
                  findings: list[Finding]) -> Appointment:
-    if event.type.startswith("patient."):
-        return _demographics(old, new)
+    if event.type in {REPOINTED, PATIENT_UPDATED}:
+        return _about_the_person(old or Appointment(), new, event)
+    if old is not None and old.status is ABSENT:
+        # So far only the person was known: what an ADT said, before the first word of the sender of the visit.
+        born = _appointment(None, new, event, findings)
+        return _changed(born, conflicts=old.conflicts, patient=(
+            _person(old.patient, born.patient or Patient()) if old.patient else born.patient))
     resources_only = event.type.startswith(_RESOURCE_PREFIX)
     updating = new.update_mode is True or resources_only
     default = _RESOURCE_ACTION.get(event.type.removeprefix(_RESOURCE_PREFIX)) if resources_only else None
     if old is None:
-        changes: dict[str, Any] = {"update_mode": ABSENT, "status": _status(None, new, event)}
+        changes: dict[str, Any] = {"update_mode": ABSENT, "mixed_actions": ABSENT,
+                                   "status": _status(None, new, event)}
         if event.type not in _CREATING:
             changes["inferred"] = True
             findings.append(finding(INFERRED))
@@ -218,6 +247,11 @@ def _appointment(old: Appointment | None, new: Appointment, event: Event,
             changes["substatus"] = "discontinued"
         return _changed(new, **changes)
 
+    if event.type == "appointment.booked" and not (
+            old.inferred or old.status in _NOT_YET_BOOKED or (isinstance(old.status, Status) and old.status.terminal)):
+        findings.append(finding(BOOKED_AGAIN))
+    if updating and not resources_only:
+        updating, default = _mode(new, findings)
     changes = {} if resources_only else _changes(old, new)
     if new.services is CLEAR or new.services:
         changes["services"] = _resources(old.services, new.services, updating, default, findings, "services")
@@ -226,16 +260,39 @@ def _appointment(old: Appointment | None, new: Appointment, event: Event,
                                              "participants")
     if not resources_only:
         _status_changes(old, new, event, changes)
+    if old.conflicts and ("start" in changes or "end" in changes or (
+            isinstance(status := changes.get("status"), Status) and status.terminal)):
+        changes["conflicts"] = ()
     if old.inferred is True and event.type in _CREATING:
         changes["inferred"] = ABSENT
     return _changed(old, **changes) if changes else old
 
 
-def _demographics(old: Appointment | None, new: Appointment) -> Appointment:
-    """A08, A31: nothing but the person changes; least of all the status."""
-    if old is None or not old.patient or not new.patient:
-        return _changed(old, patient=new.patient) if old is not None and new.patient else old or new
-    return _changed(old, patient=_patched(old.patient, new.patient))
+def _about_the_person(old: Appointment, new: Appointment, event: Event) -> Appointment:
+    """A08, A31, A40: nothing but the person changes; least of all the status (A4.7)."""
+    person, stated = old.patient or Patient(), new.patient or Patient()
+    if event.type == PATIENT_UPDATED:
+        return _changed(old, patient=_person(person, stated))
+    # Another record: its numbers take the place of those given up; one that is taken up again is given up no longer.
+    gone = {_numbered(i) for link in stated.links or () for i in link.identifiers or ()}
+    taken = {_numbered(i) for i in stated.identifiers or ()}
+    identifiers = _identifiers(tuple(i for i in person.identifiers or () if _numbered(i) not in gone),
+                               stated.identifiers or ())
+    links = tuple(k for k in person.links or () if taken.isdisjoint(_numbered(i) for i in k.identifiers or ()))
+    added = tuple(k for k in stated.links or () if k.type is LinkType.REPLACES)
+    return _changed(old, patient=_changed(person, identifiers=identifiers, links=_joined(links, added)),
+                    conflicts=new.conflicts or old.conflicts)
+
+
+def _mode(new: Appointment, findings: list[Finding]) -> tuple[bool, Action | None]:
+    """Whether a message with action codes updates, and what a resource without one means there (M01, M05)."""
+    items: tuple[Service | Participant, ...] = (*(new.services or ()), *(new.participants or ()))
+    if all(item.action for item in items):
+        return True, None
+    findings.append(finding(MIXED_ACTIONS))
+    if new.mixed_actions is Action.SNAPSHOT:
+        return False, None
+    return True, new.mixed_actions or Action.UPDATE
 
 
 def _status_changes(old: Appointment, new: Appointment, event: Event, changes: dict[str, Any]) -> None:
@@ -294,14 +351,15 @@ def _resources(old: tuple[R, ...] | None, new: tuple[R, ...] | None, updating: b
     if new is None:
         return None
     if not updating:
-        return tuple(_changed(item, action=ABSENT) if item.action else item for item in new)
+        return tuple(_changed(item, action=ABSENT) if item.action else item for item in new
+                     if item.action is not Action.DELETE)
     items = list(old or ())
-    if default is None and findings is not None and any(not item.action for item in new):
-        findings.append(finding(MIXED_ACTIONS, field=field))
     for item in new:
         action = item.action or default or Action.UPDATE
         if action is Action.NO_CHANGE:
-            continue
+            if findings is not None:
+                continue
+            action = Action.ADD  # nothing is known of the appointment yet: what has not changed is news
         index = _find(items, item, by_set_id=action in {Action.UPDATE, Action.SNAPSHOT})
         plain = _changed(item, action=ABSENT)
         if action is Action.DELETE:
@@ -360,13 +418,18 @@ def _patient(old: Patient, new: Patient, event: Event) -> Patient:
     changes = _changes(old, new)
     if new.links:
         if event.type == "patient.unmerged":
-            gone = {(link.type, link.identifiers) for link in new.links}
-            changes["links"] = tuple(k for k in old.links or () if (k.type, k.identifiers) not in gone)
+            gone = {_numbered(i) for link in new.links for i in link.identifiers or ()}
+            changes["links"] = tuple(k for k in old.links or ()
+                                     if gone.isdisjoint(_numbered(i) for i in k.identifiers or ()))
         else:
-            known = {(link.type, link.identifiers) for link in old.links or ()}
-            added = tuple(k for k in new.links if (k.type, k.identifiers) not in known)
-            changes["links"] = (*(old.links or ()), *added)
+            changes["links"] = _joined(old.links, new.links)
     return _changed(old, **changes) if changes else old
+
+
+def _joined(old: tuple[PatientLink, ...] | None, new: tuple[PatientLink, ...] | None) -> tuple[PatientLink, ...]:
+    """Links of both, each once."""
+    known = {(link.type, link.identifiers) for link in old or ()}
+    return (*(old or ()), *(k for k in new or () if (k.type, k.identifiers) not in known))
 
 
 def _unlinked(entity: Patient) -> tuple[PatientLink, ...] | None:

@@ -1,4 +1,8 @@
-"""Merged subjects: who survived whom (A40)."""
+"""Merged subjects: who survived whom (A40).
+
+A pair of a key with itself is a subject that was merged once and stands by itself again (A4.5). It is remembered,
+because somebody may still have in memory what it was before.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,8 @@ from collections.abc import Mapping, MutableMapping, Sequence
 
 
 def survivor(aliases: Mapping[str, str], key: str) -> str:
-    """The end of the chain that starts at `key`; the key itself where it was not merged."""
-    while (following := aliases.get(key)) is not None:
+    """The end of the chain that starts at `key`; the key itself where it is not merged."""
+    while (following := aliases.get(key, key)) != key:
         key = following
     return key
 
@@ -17,13 +21,10 @@ def link(aliases: MutableMapping[str, str], old: str, new: str) -> None:
 
     A merge the other way round (B into A after A into B) makes A the survivor again. So chains never close.
     """
-    if old == new:
-        aliases.pop(old, None)
-        return
     last = new
-    while (following := aliases.get(last)) is not None:
+    while old != new and (following := aliases.get(last, last)) != last:
         if following == old:
-            del aliases[last]
+            aliases[last] = last
             break
         last = following
     aliases[old] = new
@@ -36,6 +37,4 @@ def landed(lanes: Sequence[str], ends: Mapping[str, str]) -> tuple[str, ...]:
     number keeps its place among what is said with the new one. The old lanes stay as further ones: when the merge
     is undone, what comes then by the old number waits for what came before.
     """
-    if not any(lane in ends for lane in lanes):
-        return tuple(lanes)
     return tuple(dict.fromkeys((*(ends.get(lane, lane) for lane in lanes), *lanes)))

@@ -95,7 +95,8 @@ class Work(Protocol):
         """Present state of subjects; unknown ones are missing."""
 
     async def aliases(self, subject_keys: Collection[str]) -> Mapping[str, str]:
-        """Survivors of merged subjects; those not merged are missing. Chains are followed to the end."""
+        """Survivors of merged subjects; those never merged are missing. Chains are followed to the end; a subject
+        whose merge was undone is its own survivor."""
 
     async def history(self, subject_key: str) -> Sequence[Event]:
         """All events of a subject in version order."""

@@ -157,8 +157,7 @@ class MemoryLedger:
         return {key: self._states[key] for key in subject_keys if key in self._states}
 
     async def aliases(self, subject_keys: Collection[str]) -> Mapping[str, str]:
-        ends = ((key, survivor(self._aliases, key)) for key in subject_keys)
-        return {key: end for key, end in ends if end != key}
+        return {key: survivor(self._aliases, key) for key in subject_keys if key in self._aliases}
 
     async def history(self, subject_key: str) -> Sequence[Event]:
         return sorted((e for e in self._events.values() if e.subject_key == subject_key),

@@ -131,7 +131,7 @@ class Batch:
         while open_ends:
             answer = await tx.ask(self._is.aliases, self._is.shapes.keys(sorted(set(open_ends.values()))))
             await tx.flush()
-            step = {row[0]: row[1] for row in answer.rows}
+            step = {row[0]: row[1] for row in answer.rows if row[0] != row[1]}
             open_ends = {lane: step[end] for lane, end in open_ends.items() if end in step}
             ends |= open_ends
         return ends
@@ -218,18 +218,16 @@ class Batch:
 
     async def _link(self, tx: Transaction, old: str, new: str) -> None:
         """See `store.aliases.link`: merges are rare, so each is walked by itself."""
-        if old == new:
-            await tx.ask(self._is.drop_alias, old)
-            return
-        last = new
-        while True:
+        links, last = [(old, new)], new
+        while old != new:
             answer = await tx.ask(self._is.alias, last)
             await tx.flush()
             if not answer.rows:
                 break
             following = answer.rows[0][0]
             if following == old:
-                await tx.ask(self._is.drop_alias, last)
+                links.append((last, last))
+            if following in {old, last}:
                 break
             last = following
         await tx.many(self._is.set_aliases, [(old, new)])

@@ -211,14 +211,15 @@ class SqlLedger:
         return {state.subject_key: state for state in found}
 
     async def aliases(self, subject_keys: Collection[str]) -> Mapping[str, str]:
-        ends = {key: key for key in map(rows.text_in, subject_keys)}
-        open_ends = set(ends)
+        ends: dict[str, str] = {}
+        open_ends = {key: key for key in map(rows.text_in, subject_keys)}
         while open_ends:
-            found = await self._read(self._is.aliases, self._keys(sorted(open_ends)))
+            found = await self._read(self._is.aliases, self._keys(sorted(set(open_ends.values()))))
             step = {row[0]: row[1] for row in found}
-            ends = {key: step.get(end, end) for key, end in ends.items()}
-            open_ends = set(step.values())
-        return {rows.text_out(key): rows.text_out(end) for key, end in ends.items() if end != key}
+            open_ends = {key: step[end] for key, end in open_ends.items() if end in step}
+            ends |= open_ends
+            open_ends = {key: end for key, end in open_ends.items() if step.get(end) != end}
+        return {rows.text_out(key): rows.text_out(end) for key, end in ends.items()}
 
     async def history(self, subject_key: str) -> Sequence[Event]:
         return [rows.event(row[0]) for row in await self._read(self._is.history, rows.text_in(subject_key))]

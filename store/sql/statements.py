@@ -90,7 +90,6 @@ class Statements:
             s.fences.join(s.messages, s.fences.c.message_seq == _m.seq)).where(
             s.fences.c.lane == bindparam("lane")))
         self.move_lanes = change(s.messages, ("lane", "partition", "lanes"), key="seq")
-        self.drop_alias = text(delete(s.aliases).where(s.aliases.c.old == bindparam("old")))
 
         # dispatch
         self.mark_inflight = change(

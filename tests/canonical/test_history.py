@@ -108,7 +108,8 @@ def test_extensions_are_kept_by_path() -> None:
     ("appointment.arrived", S.ARRIVED), ("appointment.checkedin", S.CHECKED_IN),
     ("appointment.fulfilled", S.FULFILLED), ("appointment.modified", S.BOOKED),
     ("appointment.rescheduled", S.BOOKED), ("appointment.resource.added", S.BOOKED),
-    ("appointment.resource.deleted", S.BOOKED), ("patient.updated", S.BOOKED),
+    ("appointment.resource.deleted", S.BOOKED), ("appointment.patient_updated", S.BOOKED),
+    ("appointment.repointed", S.BOOKED),
 ])
 def test_the_event_decides_the_status(kind: str, expected: S) -> None:
     assert told(event("appointment.booked", 1), event(kind, 2)).status == expected
@@ -127,6 +128,35 @@ def test_a_modification_takes_the_status_that_is_stated() -> None:
 def test_a_second_booking_of_a_known_appointment_is_a_modification() -> None:
     assert told(event("appointment.booked", 1), event("appointment.arrived", 2),
                 event("appointment.booked", 3)).status == S.ARRIVED
+
+
+def test_a_second_booking_is_flagged_unless_it_books_again() -> None:
+    """3.12, S12 for a known id."""
+    def flagged(*before: Event) -> list[str]:
+        findings: list[Finding] = []
+        history.apply(history.fold(before), event("appointment.booked", 9), findings)
+        return [f.code for f in findings]
+
+    assert flagged(event("appointment.booked", 1)) == ["history.booked_again"]
+    assert flagged() == flagged(event("appointment.held", 1)) == flagged(event("appointment.modified", 1)) == []
+    assert flagged(event("appointment.booked", 1), event("appointment.cancelled", 2)) == []
+
+
+def test_a_broadcast_states_the_status_but_brings_nothing_back_from_the_end() -> None:
+    """3.12, S27; D04."""
+    assert told(event("appointment.snapshot", 1, status=S.CHECKED_IN)).status == S.CHECKED_IN
+    assert told(event("appointment.booked", 1), event("appointment.snapshot", 2)).status == S.BOOKED
+    ended = (event("appointment.booked", 1), event("appointment.noshow", 2))
+    assert told(*ended, event("appointment.snapshot", 3, status=S.BOOKED)).status == S.NOSHOW
+
+
+def test_a_series_given_up_in_progress_keeps_what_has_been() -> None:
+    """3.12, S16; A2.8: each occurrence is an appointment of its own; the message names them one by one."""
+    kept = {S.ARRIVED: "appointment.arrived", S.FULFILLED: "appointment.fulfilled", S.NOSHOW: "appointment.noshow"}
+    for status, kind in kept.items():
+        state = told(event("appointment.booked", 1, start="2026-03-01T09:00:00Z"), event(kind, 2),
+                     event("appointment.discontinued", 5))
+        assert (state.status, state.substatus) == (status, ABSENT)
 
 
 def test_a_hold_becomes_a_booking() -> None:
@@ -269,6 +299,46 @@ def test_mixed_codes_are_flagged() -> None:
     assert [f.code for f in findings] == ["history.mixed_actions"]
 
 
+@pytest.mark.parametrize(("decision", "expected", "priority"), [
+    (ABSENT, ["a", "c"], "new"), (Action.UPDATE, ["a", "c"], "new"), (Action.NO_CHANGE, ["a", "c"], "old"),
+    (Action.SNAPSHOT, ["a", "c"], "new")])
+def test_what_a_blank_among_codes_means_is_a_decision_of_the_profile(
+        decision: Any, expected: list[str], priority: str) -> None:
+    """M05: update, no change, or a complete list all the same."""
+    state = told(event("appointment.booked", 1, participants=(doctor("a", filler_status="old"), doctor("b", "2"))),
+                 event("appointment.modified", 2, update_mode=True, mixed_actions=decision, participants=(
+                     doctor("a", filler_status="new"), doctor("c", "3", Action.ADD), doctor("b", "2", Action.DELETE))))
+    assert doctors(state) == expected
+    assert (state.participants or ())[0].filler_status == priority
+    assert state.mixed_actions is ABSENT
+
+
+def test_a_mixed_list_that_is_complete_all_the_same_removes_what_it_does_not_name() -> None:
+    """M05"""
+    state = told(event("appointment.booked", 1, participants=(doctor("a"), doctor("b", "2"))),
+                 event("appointment.modified", 2, update_mode=True, mixed_actions=Action.SNAPSHOT,
+                       participants=(doctor("c", "1", Action.ADD), doctor("a", "2"))))
+    assert doctors(state) == ["c", "a"]
+
+
+def test_a_first_message_with_codes_creates_all_it_names_but_deletions() -> None:
+    """M02, D05: what has not changed is news to us."""
+    state = told(event("appointment.modified", 2, update_mode=True, participants=(
+        doctor("a", "1", Action.NO_CHANGE), doctor("b", "2", Action.DELETE), doctor("c", "3", Action.ADD))))
+    assert doctors(state) == ["a", "c"]
+
+
+def test_an_update_of_an_unknown_resource_is_added_and_flagged() -> None:
+    """M02"""
+    findings: list[Finding] = []
+    state = history.apply(history.apply(None, event("appointment.booked", 1, participants=(doctor("a"),))),
+                          event("appointment.modified", 2, update_mode=True,
+                                participants=(doctor("z", "9", Action.UPDATE),)), findings)
+    assert isinstance(state, Appointment)
+    assert doctors(state) == ["a", "z"]
+    assert [f.code for f in findings] == ["history.unknown_resource"]
+
+
 @pytest.mark.parametrize(("kind", "expected"), [("added", ["a", "b"]), ("modified", ["a", "b"]),
                                                 ("cancelled", ["a"]), ("deleted", ["a"])])
 def test_resource_events_touch_only_the_resources_they_name(kind: str, expected: list[str]) -> None:
@@ -286,7 +356,7 @@ def test_demographics_never_touch_the_appointment() -> None:
     """A4.7: A08 never changes the status; phone ``""`` clears, empty leaves."""
     person = Patient(names=(HumanName(family="Old"),), telecom=(ContactPoint(value="1"),))
     state = told(event("appointment.booked", 1, patient=person), event("appointment.cancelled", 2),
-                 event("patient.updated", 3, status=S.BOOKED, priority="S",
+                 event("appointment.patient_updated", 3, status=S.BOOKED, priority="S",
                        patient=Patient(names=(HumanName(family="New"),), telecom=CLEAR)))
     assert (state.status, state.priority) == (S.CANCELLED, ABSENT)
     assert state.patient == Patient(names=(HumanName(family="New"),), telecom=CLEAR)
@@ -304,6 +374,60 @@ def test_a_merge_leaves_a_link_once_and_an_unmerge_takes_it_away() -> None:
         sex="female", links=())
 
 
+def person(value: str, *given_up: str, **facts: Any) -> Patient:
+    return Patient(identifiers=(Identifier(value=value, assigner="M", type="MR"),), links=tuple(
+        PatientLink(type=LinkType.REPLACES, identifiers=(Identifier(value=old, assigner="M", type="MR"),))
+        for old in given_up), **facts)
+
+
+def numbers(state: Appointment) -> list[object]:
+    return [i.value for i in (state.patient or Patient()).identifiers or ()]
+
+
+def test_a_visit_goes_to_the_survivor_and_what_is_said_with_the_old_number_does_not_take_it_back() -> None:
+    """A4.1, A4.3: in whatever order they are folded, and whatever the versions."""
+    booked, merge = event("appointment.booked", 1, patient=person("OLD", sex="female")), event(
+        "appointment.repointed", 2, patient=person("NEW", "OLD"))
+    later = event("appointment.modified", 3, patient=person("OLD", sex="male"))
+    state = told(booked, merge, later)
+    assert (numbers(state), state.patient and state.patient.sex, state.status) == (["NEW"], "male", S.BOOKED)
+    # The merge has an older time than the booking: it was recorded before, and told later.
+    early = event("appointment.repointed", 1, message="M000", patient=person("NEW", "OLD"))
+    state = told(booked, early, later)
+    assert (numbers(state), state.status, state.inferred) == (["NEW"], S.BOOKED, ABSENT)
+
+
+def test_an_unmerge_gives_the_visit_back() -> None:
+    """A4.5"""
+    back = Patient(identifiers=(Identifier(value="OLD", assigner="M", type="MR"),), links=(
+        PatientLink(type=LinkType.SEEALSO, identifiers=(Identifier(value="NEW", assigner="M", type="MR"),)),))
+    state = told(event("appointment.booked", 1, patient=person("OLD")),
+                 event("appointment.repointed", 2, patient=person("NEW", "OLD")),
+                 event("appointment.repointed", 3, patient=back))
+    assert numbers(state) == ["OLD"]
+    assert state.patient
+    assert state.patient.links == ()
+
+
+def test_a_conflict_is_marked_until_the_visit_moves_or_ends() -> None:
+    """A4.2"""
+    clash = (Reference(identifiers=(Identifier(value="V2"),)),)
+    marked = [event("appointment.booked", 1, start="2026-03-20T09:00:00Z"),
+              event("appointment.repointed", 2, patient=person("NEW", "OLD"), conflicts=clash)]
+    assert told(*marked, event("appointment.modified", 3, priority="R")).conflicts == clash
+    assert told(*marked, event("appointment.rescheduled", 3, start="2026-03-21T09:00:00Z")).conflicts == ()
+    assert told(*marked, event("appointment.cancelled", 3)).conflicts == ()
+
+
+def test_what_an_adt_said_before_the_booking_is_known_gives_way_to_the_booking() -> None:
+    """D07"""
+    state = told(event("appointment.patient_updated", 1, patient=Patient(sex="male", telecom=(ContactPoint(value="1"),))),
+                 event("appointment.modified", 2, patient=person("P", sex="female")))
+    assert state.patient
+    assert (state.patient.sex, state.patient.telecom) == ("female", (ContactPoint(value="1"),))
+    assert (state.status, state.inferred) == (S.BOOKED, True)
+
+
 def test_an_event_about_something_else_is_refused() -> None:
     with pytest.raises(history.WrongSubject):
         history.apply(Patient(), event("appointment.booked", 1))
@@ -313,7 +437,7 @@ def test_an_event_about_something_else_is_refused() -> None:
 
 # -- convergence (D07) ----------------------------------------------------------------------------------------
 
-KINDS = ["booked", "rescheduled", "modified", "cancelled", "discontinued", "deleted", "noshow", "arrived",
+KINDS = ["repointed", "patient_updated", "booked", "rescheduled", "modified", "cancelled", "discontinued", "deleted", "noshow", "arrived",
          "fulfilled", "snapshot", "resource.added", "resource.modified", "resource.deleted"]
 tri = st.sampled_from([ABSENT, CLEAR, "a", "b"])
 resources = st.one_of(st.just(()), st.none(), st.lists(
@@ -321,6 +445,9 @@ resources = st.one_of(st.just(()), st.none(), st.lists(
     max_size=3).map(tuple))
 facts = st.builds(Appointment, priority=tri, modality=tri, status=st.sampled_from([ABSENT, CLEAR, *S]),
                   participants=resources, update_mode=st.sampled_from([ABSENT, True]),
+                  mixed_actions=st.sampled_from([ABSENT, Action.SNAPSHOT, Action.NO_CHANGE]),
+                  patient=st.sampled_from([ABSENT, person("A"), person("B"), person("B", "A"), person("A", "B")]),
+                  conflicts=st.sampled_from([(), (Reference(display="x"),)]),
                   location=st.sampled_from([ABSENT, CLEAR, Place(room="1"), Place(room=CLEAR),
                                             Place(floor="2")]))
 
@@ -356,6 +483,8 @@ def test_a_terminal_state_is_left_only_for_another_one_or_by_booking_again(
         before = state.status if isinstance(state, Appointment) else ABSENT
         state = history.apply(state, one)
         assert isinstance(state, Appointment)
+        if one.type in {history.REPOINTED, history.PATIENT_UPDATED}:  # A4.7
+            assert state.status == before
         if isinstance(before, S) and before.terminal and state.status is not before:
             assert isinstance(state.status, S)
             assert state.status.terminal or (state.status is S.BOOKED and one.type.split(".")[1] in (
