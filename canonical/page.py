@@ -42,6 +42,8 @@ class Box(Value, frozen=True, array_like=True, order=False):
     def __repr__(self) -> str:  # a place says nothing about a person
         return f"Box({self.left:.4f}, {self.top:.4f}, {self.right:.4f}, {self.bottom:.4f})"
 
+    __str__ = __repr__
+
     @property
     def width(self) -> float:
         """Share of the page's width."""
