@@ -37,12 +37,16 @@ class HttpPartner:
 
     content_type: str = "application/json"
     base_path: str = ""
+    own_faults: frozenset[str] = frozenset()
+    """Fault kinds that `handle` itself makes come true, reading `fault`."""
 
     def __init__(self, port: int = 0, *, plan: Plan | None = None, keep: bool = True, token: str = "") -> None:
         self.port = port
         self.plan = plan or Plan()
         self.sink = Sink(keep=keep)
         self.requests = 0
+        self.fault: Fault | None = None
+        """That of the request under way, while it is handled."""
         self._token = token
         self._closing = asyncio.Event()
 
@@ -90,11 +94,12 @@ class HttpPartner:
         if kind == "silence":
             await self._closing.wait()
             return self._hang_up(request)
+        self.fault = fault
         reply = self.handle(request.method, request.path_qs.removeprefix(self.base_path),
                             CIMultiDict(request.headers), body)
         if kind == "lost":
             return self._hang_up(request)
-        if fault is not None:
+        if fault is not None and kind not in self.own_faults:
             if kind != "late":
                 raise ValueError(f"an HTTP partner has no fault {kind!r}")
             await asyncio.sleep(fault.seconds(1.0))

@@ -10,10 +10,12 @@ from simulators.downstream import DownstreamHl7
 from simulators.erp import Erp
 from simulators.faults import Plan
 from simulators.fhir_server import FhirServer
+from simulators.http import HttpPartner
+from simulators.payer import Payer
 
 #: Partners that listen. The EHR speaks first: see `simulators.ehr.feed`.
-PARTNERS: Final[dict[str, type[DownstreamHl7] | type[FhirServer] | type[Erp]]] = {
-    "downstream": DownstreamHl7, "fhir": FhirServer, "erp": Erp}
+PARTNERS: Final[dict[str, type[DownstreamHl7] | type[HttpPartner]]] = {
+    "downstream": DownstreamHl7, "fhir": FhirServer, "erp": Erp, "payer": Payer}
 
 
 async def serve(name: str, port: int, faults: Sequence[str] = (), *, keep: bool = False,

@@ -46,7 +46,8 @@ def register(app: typer.Typer, house: House) -> None:
 
     for name, summary in (("downstream", "An HL7 v2 system that takes messages over MLLP, until Ctrl-C."),
                           ("fhir", "A FHIR R4 scheduling server, until Ctrl-C."),
-                          ("erp", "An ERP endpoint that takes JSON, until Ctrl-C.")):
+                          ("erp", "An ERP endpoint that takes JSON, until Ctrl-C."),
+                          ("payer", "A payer that answers 270 and 278 in the CORE envelope, until Ctrl-C.")):
         group.command(name, help=summary)(_listener(house, name))
 
     @app.command()

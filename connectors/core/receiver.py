@@ -1,0 +1,150 @@
+"""Fetches what a payer has ready: results of batches and their acknowledgements (CORE 270, batch interaction).
+
+What is fetched is stored first and confirmed afterwards, so a payload that could not be stored is offered again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+
+from canonical.findings import Rejection, finding
+from canonical.phi import Phi
+from canonical.receipt import Receipt
+from connectors.base import Accept, AckReport, Peek, Submission, Unavailable
+from connectors.core.client import Payer
+from connectors.core.codes import DAMAGED
+from connectors.core.envelope import RESULTS, RESULTS_ACK, SUBMIT_ACK, Envelope
+from connectors.core.settings import CoreIn
+
+_log = logging.getLogger(__name__)
+#: Payload types of an answer that has nothing to fetch: ``X12_005010_Response_NoBatchResultsFile``.
+_NOTHING: Final = "_NoBatch"
+
+
+class CoreReceiver:
+    """One payer's outbox. See `connectors.base.Receiver`.
+
+    Args:
+        name: of the channel.
+        settings: whom to ask for what.
+        accept: the one door.
+        ack_report: told ``confirmed`` for each message once the payer has been told.
+        split: cuts a payload into messages.
+        peek: peeks at a message.
+        acknowledge: the 999 that confirms a payload; empty where it holds nothing to be confirmed.
+        now: time in seconds since the epoch.
+    """
+
+    def __init__(self, name: str, settings: CoreIn, accept: Accept, ack_report: AckReport, *,
+                 split: Callable[[bytes], Iterable[bytes]], peek: Callable[[bytes], Peek],
+                 acknowledge: Callable[[bytes], bytes], now: Callable[[], float] = time.time) -> None:
+        self.name = name
+        self.settings = settings
+        self.failures: Counter[str] = Counter()
+        """Looks that came to nothing, by finding code."""
+        self._accept = accept
+        self._ack_report = ack_report
+        self._split = split
+        self._peek = peek
+        self._acknowledge = acknowledge
+        self._payer = Payer(settings, now=now)
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def resources(self) -> Sequence[str]:
+        """The outbox: two channels that fetch from it would take each other's payloads."""
+        return (f"core:{self.settings.url}|{self.settings.sender_id}|{self.settings.receiver_id}",)
+
+    async def start(self) -> None:
+        """Read secrets and begin; the payer need not be there."""
+        await self._payer.start()
+        self._stopping.clear()
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self, grace: float) -> None:
+        """Finish the payload begun within `grace` seconds; one that is not confirmed is offered again."""
+        self._stopping.set()
+        if self._task is not None:
+            done, _ = await asyncio.wait({self._task}, timeout=grace)
+            if not done:
+                self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        await self._payer.stop(grace)
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            found = False
+            for kind in self.settings.fetch:
+                with suppress(Unavailable):  # nothing is lost: it was not confirmed
+                    found = await self._fetch(kind) or found
+            if not found:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), self.settings.every_s)
+
+    async def _fetch(self, kind: str) -> bool:
+        """One payload, if there is one. True where more may follow.
+
+        Raises:
+            Unavailable: it could not be stored.
+        """
+        operation = SUBMIT_ACK if "Ack" in kind else RESULTS
+        answer = await self._payer.exchange(
+            self._payer.envelope(kind, operation, str(uuid.uuid4()), None), operation)
+        if not isinstance(answer, Envelope):
+            self._failed(getattr(answer, "finding", finding(DAMAGED)).code)
+            return False
+        payload = answer.payload.reveal() if answer.payload is not None else b""
+        if not payload or _NOTHING in answer.payload_type:
+            return False
+        receipts = await self._store(answer.payload_id, payload)
+        confirmed = await self._confirm(payload)
+        for receipt in receipts:
+            self._ack_report(receipt, "confirmed" if confirmed else "", confirmed)
+        return confirmed
+
+    async def _store(self, payload_id: str, payload: bytes) -> list[Receipt]:
+        try:
+            messages = list(self._split(payload))
+        except Rejection:
+            messages = [payload]  # whatever it is: stored, visible, and parked with its findings
+        receipts = []
+        for index, raw in enumerate(messages):
+            peek = self._peek(raw)
+            if not peek.dedup:  # known by the payload it came in: an unconfirmed one is offered again
+                place = hashlib.sha256(f"{payload_id}\0{index}".encode()).digest()
+                peek = msgspec.structs.replace(peek, dedup=place)
+            receipt = await self._accept(Submission(
+                channel=self.name, raw=Phi(raw), peek=peek, peer=self.settings.receiver_id,
+                parent_id=payload_id if len(messages) > 1 else ""))
+            receipts.append(receipt)
+        return receipts
+
+    async def _confirm(self, payload: bytes) -> bool:
+        """Tell the payer that we have it; False where that did not work and it will come again."""
+        confirmation = self._acknowledge(payload)
+        if not confirmation:
+            return True
+        answer = await self._payer.exchange(
+            self._payer.envelope("X12_999_SubmissionRequest_005010X231A1", RESULTS_ACK, str(uuid.uuid4()),
+                                 confirmation), RESULTS_ACK)
+        if isinstance(answer, Envelope):
+            return True
+        self._failed(getattr(answer, "finding", finding(DAMAGED)).code)
+        return False
+
+    def _failed(self, code: str) -> None:
+        self.failures[code] += 1
+        _log.warning("fetching failed: channel %s, %s", self.name, code)

@@ -1,0 +1,146 @@
+"""Sends X12 to a payer in the CORE envelope and tells the layers of failure apart (X16)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from canonical.findings import Rejection, finding
+from connectors.base import Delivered, Dispatch, Outcome, Rejected, Retry, Unknown
+from connectors.core.answer import verdict
+from connectors.core.client import Payer
+from connectors.core.codes import INTERCHANGE, NO_ANSWER, NOT_X12, PAYER_AWAY, SET, SLOW
+from connectors.core.envelope import REAL_TIME, SUBMIT, Envelope
+from connectors.core.settings import CoreOut
+
+_log = logging.getLogger(__name__)
+#: GS08 and ST01 of an interchange, wherever its delimiters put them.
+_GROUP: Final = re.compile(rb"GS(?P<d>[^\w\s])(?:[^\r\n]*?(?P=d)){7}(?P<guide>\w{6,14})", re.DOTALL)
+
+
+class CoreSender:
+    """One interchange a dispatch: in real time each by itself, in batch mode many in one submission.
+
+    The payload id is made from the identity of the delivery, so a payer can tell a repetition (invariant 8).
+    """
+
+    def __init__(self, name: str, settings: CoreOut, *, now: Callable[[], float] = time.time) -> None:
+        self.name = name
+        self._settings = settings
+        self._payer = Payer(settings, now=now)
+        self._waiting: list[tuple[Dispatch, asyncio.Future[Outcome]]] = []
+        self._submitting: asyncio.Task[None] | None = None
+        self._full = asyncio.Event()
+
+    async def start(self) -> None:
+        """Read secrets and certificates; the payer need not be there."""
+        await self._payer.start()
+
+    async def stop(self, grace: float) -> None:
+        """Submit what waits, within `grace` seconds, then close."""
+        self._full.set()
+        if self._submitting is not None:
+            await asyncio.wait([self._submitting], timeout=grace)
+            self._submitting.cancel()
+        for _, waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(Retry("", finding(PAYER_AWAY, detail="the sender stopped before the batch left"),
+                                         free=True))
+        self._waiting = []
+        await self._payer.stop(grace)
+
+    async def send(self, dispatch: Dispatch) -> Outcome:
+        """Deliver once."""
+        if self._settings.mode == "batch":
+            return await self._collect(dispatch)
+        payload = dispatch.body.reveal()
+        try:
+            kind = payload_type(payload)
+        except Rejection as wrong:
+            return Rejected("", wrong.findings[0])
+        began = time.monotonic()
+        answer = await self._payer.exchange(
+            self._payer.envelope(kind, REAL_TIME, dispatch.identity, payload), REAL_TIME)
+        if (took := time.monotonic() - began) > self._settings.slow_s:
+            _log.warning("%s: destination %s, %.0f s", SLOW.name, self.name, took)
+        if not isinstance(answer, Envelope):
+            return self._not_yet(answer)
+        return _answered(answer)
+
+    def _not_yet(self, answer: Outcome) -> Outcome:
+        """Nothing is asked again before the time that the operating rule sets."""
+        if isinstance(answer, Retry) and answer.response is not None:
+            return Retry(answer.code, answer.finding, max(answer.after or 0.0, self._settings.retry_after_s),
+                         answer.free, answer.response)
+        return answer
+
+    # -- batches ------------------------------------------------------------------------------------------
+
+    async def _collect(self, dispatch: Dispatch) -> Outcome:
+        result: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((dispatch, result))
+        if len(self._waiting) >= self._settings.max_batch:
+            self._full.set()
+        if self._submitting is None or self._submitting.done():
+            self._submitting = asyncio.create_task(self._submit())
+        return await asyncio.shield(result)
+
+    async def _submit(self) -> None:
+        while self._waiting:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._full.wait(), self._settings.collect_s)
+            batch = self._waiting[:self._settings.max_batch]
+            del self._waiting[:len(batch)]
+            if len(self._waiting) < self._settings.max_batch:
+                self._full.clear()
+            said = await self._submitted([dispatch for dispatch, _ in batch])
+            for _, result in batch:
+                if not result.done():
+                    result.set_result(said)
+
+    async def _submitted(self, batch: Sequence[Dispatch]) -> Outcome:
+        payloads = [dispatch.body.reveal() for dispatch in batch]
+        try:
+            kind = payload_type(payloads[0])
+        except Rejection as wrong:
+            return Rejected("", wrong.findings[0])
+        envelope = self._payer.envelope(kind, SUBMIT, " ".join(dispatch.identity for dispatch in batch),
+                                          b"".join(payloads))
+        answer = await self._payer.exchange(envelope, SUBMIT)
+        if not isinstance(answer, Envelope):
+            return self._not_yet(answer)
+        return Delivered(answer.payload_type, answer.payload_id)
+
+
+def _answered(envelope: Envelope) -> Outcome:
+    if envelope.payload is None:
+        return Unknown(finding(NO_ANSWER), envelope.payload_type)
+    said = verdict(envelope.payload.reveal())
+    if said.layer == "":
+        return Unknown(finding(NO_ANSWER), envelope.payload_type)
+    if said.accepted:
+        return Delivered(said.code, envelope.payload_id, envelope.payload)
+    code = INTERCHANGE if said.layer == "ta1" else SET
+    return Rejected(said.code, finding(code, detail=f"{code.summary} ({said.code})"), False, envelope.payload)
+
+
+def payload_type(payload: bytes) -> str:
+    """``X12_270_Request_005010X279A1``: from ST01 and GS08 (CORE 270, table of payload types).
+
+    Raises:
+        Rejection: the payload is no interchange with a set in it.
+    """
+    group = _GROUP.search(payload)
+    if not payload.lstrip()[:3] == b"ISA" or group is None:
+        raise Rejection(finding(NOT_X12))
+    element = group["d"]
+    start = payload.find(b"ST" + element, group.end())
+    set_id = payload[start + 3:start + 6].decode("ascii", "replace")
+    if start < 0 or not set_id.isdigit():
+        raise Rejection(finding(NOT_X12))
+    return f"X12_{set_id}_Request_{group['guide'].decode()}"

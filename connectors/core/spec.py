@@ -1,0 +1,13 @@
+"""What CORE connectivity offers to the configuration."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from connectors.base import ConnectorSpec
+from connectors.core.sender import CoreSender
+from connectors.core.settings import CoreOut
+
+CORE_OUT: Final = ConnectorSpec(
+    name="core", direction="out", settings=CoreOut, build=CoreSender,
+    summary="Sends X12 to a payer in the CAQH CORE envelope, in real time or in batches")
