@@ -23,6 +23,8 @@ from store.records import (
     DeliveryState,
     Fence,
     Lease,
+    Look,
+    Looked,
     Message,
     MessageQuery,
     NewDelivery,
@@ -30,6 +32,8 @@ from store.records import (
     Processed,
     Settlement,
     State,
+    StoredTask,
+    TaskQuery,
 )
 
 
@@ -112,6 +116,19 @@ class Work(Protocol):
         survivor as well (`store.aliases.landed`).
         """
 
+    async def due_looks(self, partition: int, now: int, limit: int) -> Sequence[Look]:
+        """Cases of a partition that are due to be looked at, longest due first."""
+
+    async def tasks_of(self, subject_keys: Collection[str]) -> Sequence[StoredTask]:
+        """Every task of these cases, open or not, by id."""
+
+    async def commit_looks(self, lease: Lease, looked: Sequence[Looked]) -> None:
+        """Store what looks came to, in one transaction. Raises LeaseLost, LedgerUnavailable.
+
+        A task that a person has answered stays answered; one that had closed by itself is opened again. A task that
+        a person answers at the same time is not closed by it.
+        """
+
     async def open_deliveries(self, partition: int) -> Sequence[Delivery]:
         """Everything PENDING, INFLIGHT or PARKED of a partition, in (message_seq, id) order."""
 
@@ -188,6 +205,28 @@ class Desk(Protocol):
 
     async def add_deliveries(self, deliveries: Sequence[NewDelivery], audit: AuditEntry) -> int:
         """Replay of delivered work: new deliveries of old events (ids end in ``#N``)."""
+
+    async def tasks(self, query: TaskQuery) -> Sequence[StoredTask]:
+        """Highest priority first, then the one due soonest (those without a date last), then the oldest."""
+
+    async def task(self, id_or_prefix: str) -> StoredTask | None:
+        """By id or unique prefix of one."""
+
+    async def task_counts(self) -> Mapping[tuple[str, str], int]:
+        """{(queue, status): how many}"""
+
+    async def claim_task(self, task_id: str, actor: str, until: int, audit: AuditEntry) -> bool:
+        """Take a task that nobody else holds; False where somebody does, or it is closed. Of two people who claim
+        one at the same moment, one gets True. Audited where True."""
+
+    async def release_task(self, task_id: str, actor: str, audit: AuditEntry) -> bool:
+        """Give a task back that `actor` holds. Audited where True."""
+
+    async def finish_task(self, task_id: str, actor: str, outcome: str, note: str, message: NewMessage,
+                          audit: AuditEntry) -> bool:
+        """Answer a task that nobody else holds, and accept `message`, which says so to the engine, in one
+        transaction. False where somebody else holds it, or it is closed: then nothing is stored. Audited where True.
+        """
 
     async def audit(self, entry: AuditEntry) -> None:
         """Append to the audit trail."""

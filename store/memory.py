@@ -15,6 +15,7 @@ from canonical.receipt import Receipt, ReceiptMint, Verdict
 from store import audit as chain
 from store.aliases import landed, link, survivor
 from store.ledger import LeaseLost
+from store.memory_tasks import MemoryTasks
 from store.partition import partition_of
 from store.records import (
     AckOutcome,
@@ -40,7 +41,7 @@ from store.rules import DECIDED, receipt_for, stored
 _PENDING, _INFLIGHT, _PARKED = DeliveryState.PENDING, DeliveryState.INFLIGHT, DeliveryState.PARKED
 
 
-class MemoryLedger:
+class MemoryLedger(MemoryTasks):
     """See `store.ledger.Ledger` for the meaning of every method.
 
     Args:
@@ -49,6 +50,7 @@ class MemoryLedger:
     """
 
     def __init__(self, *, partitions: int = 16, outbox: bool = True) -> None:
+        super().__init__()
         self.partitions = partitions
         self._outbox = outbox
         self._mint = ReceiptMint()
@@ -72,6 +74,9 @@ class MemoryLedger:
     # -- intake -------------------------------------------------------------------------------------------
 
     async def append(self, message: NewMessage) -> Receipt:
+        return self._append(message)
+
+    def _append(self, message: NewMessage) -> Receipt:
         first = self._seq_by_id.get(message.id)
         if first is None and message.dedup:
             first = self._seq_by_dedup.get((message.channel, message.dedup))
@@ -192,6 +197,9 @@ class MemoryLedger:
         if one.aliases:
             for seq in self._unprocessed:
                 self._messages[seq] = self._landed(self._messages[seq])
+        for follows in one.messages:
+            self._append(follows)
+        self._touch(one.looks, one.at, one.message_id)
         self._plan(one.deliveries, one.at)
         for delivery_id in one.superseded:
             delivery = self._deliveries.get(delivery_id)
@@ -401,6 +409,7 @@ class MemoryLedger:
                  if e.id in self._unpublished and e.message_id in self._seq_by_id}
         gone = [m for m in self._messages.values()
                 if m.received_at < before and m.state in FINISHED and m.seq not in busy][:limit]
+        self._forget_tasks(before)
         ids = {m.id for m in gone}
         over = {e.subject_key for e in self._events.values()
                 if e.message_id in ids and self._over(e.subject_key)}

@@ -15,9 +15,10 @@ from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Finding
 from canonical.phi import MASK, Phi
+from canonical.task import TaskStatus, WorkTask
 
 #: Fields that hold what identifies a person, or the keys of his appointments.
-_MASKED = frozenset({"lane", "lanes", "subject_key", "patient_key", "aliases", "dedup"})
+_MASKED = frozenset({"lane", "lanes", "subject_key", "patient_key", "aliases", "dedup", "looks"})
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -240,6 +241,98 @@ class Processed(Record, frozen=True, kw_only=True, gc=False):
     """True for a message with more than one lane: its fences are lifted in the same transaction."""
     wanted: bool = True
     """False where nobody is bound to its events: they count as published at once."""
+    messages: tuple[NewMessage, ...] = ()
+    """Messages of ours that follow from it. One whose id is known already is not stored again."""
+    looks: tuple[str, ...] = ()
+    """Keys of the cases that must be looked at because of it (`Look`)."""
+
+
+class Look(Record, frozen=True, gc=False):
+    """A case that must be looked at, at `due_at` or as soon after as can be. One a case: a newer one replaces it."""
+
+    subject_key: str
+    partition: int
+    """That of the key: all looks at a case have one worker, wherever the messages about it are processed."""
+    due_at: int
+    token: str
+    """Changes whenever somebody asks anew: what was asked for during a look is not forgotten by it."""
+
+
+class NewTask(Record, frozen=True, kw_only=True, gc=False):
+    """A question to a person, as the rules ask it (`workflow`)."""
+
+    id: str
+    """Deterministic: the same question is the same task however often it is asked."""
+    subject_key: str
+    """The case it belongs to."""
+    type: str
+    reason: str
+    queue: str
+    priority: int
+    created_at: int
+    due_at: int = 0
+    """0: whenever there is time."""
+    message_id: str = ""
+    task: WorkTask
+    """The whole question with its evidence, as it was when it was asked."""
+
+
+class StoredTask(NewTask, frozen=True, kw_only=True):
+    """A task with what became of it."""
+
+    status: TaskStatus = TaskStatus.READY
+    since: int = 0
+    assignee: str = ""
+    claimed_until: int = 0
+    """After that somebody else may claim it."""
+    outcome: str = ""
+    """correct, confirm, reject, done, match; ``resolved`` where the reason for it went away by itself."""
+    completed_by: str = ""
+    completed_at: int = 0
+    note: Phi[str] = Phi("")
+
+    @property
+    def open(self) -> bool:
+        """True while it waits for somebody."""
+        return not self.status.terminal
+
+    def free_for(self, actor: str, now: int) -> bool:
+        """True where `actor` may take it or answer it: nobody else holds it."""
+        return self.open and (self.assignee in {"", actor} or self.claimed_until <= now)
+
+
+class TaskQuery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Filter of a list of tasks; what is empty means *any*, but only open ones unless `closed`."""
+
+    queue: str = ""
+    type: str = ""
+    reason: str = ""
+    """The reason or its beginning: ``ELIGIBILITY:``."""
+    assignee: str = ""
+    subject_key: str = ""
+    status: TaskStatus | None = None
+    closed: bool = False
+    """Those that are done or cancelled instead."""
+    limit: int = 100
+
+
+class Looked(Record, frozen=True, kw_only=True, gc=False):
+    """What one look at a case came to: stored in one transaction."""
+
+    subject_key: str
+    token: str
+    """Of the look: where somebody asked anew meanwhile, the case stays due."""
+    at: int
+    next_at: int = 0
+    """When time alone may change the answer; 0: never."""
+    opened: tuple[NewTask, ...] = ()
+    """Asked for the first time, or again after its reason had gone away by itself."""
+    closed: tuple[str, ...] = ()
+    """Ids of tasks whose reason has gone away."""
+    messages: tuple[NewMessage, ...] = ()
+    """Commands and what else follows: see `Processed.messages`."""
+    looks: tuple[str, ...] = ()
+    """Further cases that must be looked at."""
 
 
 class Fence(Record, frozen=True, gc=False):

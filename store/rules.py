@@ -7,7 +7,7 @@ from typing import Final
 from canonical.findings import Finding
 from canonical.receipt import Receipt, ReceiptMint, Verdict
 from store.partition import partition_of
-from store.records import DeliveryState, Message, MessageState, NewMessage
+from store.records import DeliveryState, Message, MessageState, NewMessage, NewTask, StoredTask
 
 #: What a person may make of a delivery that waits.
 DECIDED: Final = frozenset({DeliveryState.SKIPPED, DeliveryState.SUPERSEDED, DeliveryState.DELIVERED})
@@ -31,8 +31,8 @@ def stored(message: NewMessage, seq: int, partitions: int) -> Message:
 
 
 def _reason(message: NewMessage) -> str:
-    """Why a message is born parked or refused: the code of its first finding."""
-    if message.state in {MessageState.PARKED, MessageState.REFUSED} and message.findings:
+    """Why a message is born into a state where nothing is done with it: the code of its first finding."""
+    if message.state is not MessageState.RECEIVED and message.findings:
         return message.findings[0].code
     return ""
 
@@ -50,3 +50,17 @@ def receipt(mint: ReceiptMint, verdict: Verdict, message_id: str, control_id: st
         finding = findings[0] if findings else None
         return mint.issue(message_id, control_id, received_at, Verdict.REFUSED, finding)
     return mint.issue(message_id, control_id, received_at, verdict, home=home)
+
+
+#: Outcome of a task whose reason went away by itself.
+RESOLVED: Final = "resolved"
+
+
+def opened(new: NewTask) -> StoredTask:
+    """A task as it begins."""
+    return StoredTask(**{name: getattr(new, name) for name in NewTask.__struct_fields__}, since=new.created_at)
+
+
+def urgency(task: StoredTask) -> tuple[int, int, int, str]:
+    """What comes first in a list of tasks: see `store.ledger.Desk.tasks`."""
+    return -task.priority, task.due_at or 1 << 62, task.created_at, task.id

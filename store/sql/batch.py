@@ -6,6 +6,7 @@ have caused another one of it: an operation is queued only after what it builds 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -188,6 +189,11 @@ class Batch:
         # After the deliveries: a newer state may make an older delivery of the same batch pointless.
         if superseded := {row[-1]: row for one in chosen for row in one.superseded}:
             await tx.many(text.supersede, list(superseded.values()))
+        if looks := {row[0]: row for one in chosen for row in one.looks}:
+            await tx.many(text.tasks.touch, [looks[key] for key in sorted(looks)])
+        if ours := [new for one in chosen for new in one.messages]:
+            appends = [Append(asyncio.get_running_loop().create_future(), row, new) for row, new in ours]
+            await Batch(text, self._mint, self._partitions, appends, ()).run(tx)
         if lifted := [one.seq for one in chosen if one.lifts]:
             await tx.ask(text.lift_fences, text.shapes.keys(lifted))
         for one in chosen:
@@ -222,15 +228,13 @@ class Batch:
         while old != new:
             answer = await tx.ask(self._is.alias, last)
             await tx.flush()
-            if not answer.rows:
-                break
-            following = answer.rows[0][0]
+            following = answer.rows[0][0] if answer.rows else last
             if following == old:
                 links.append((last, last))
             if following in {old, last}:
                 break
             last = following
-        await tx.many(self._is.set_aliases, [(old, new)])
+        await tx.many(self._is.set_aliases, links)
 
     async def _mark(self, tx: Transaction) -> Answer | None:
         wanted = {key: (_INFLIGHT, o.at, key)

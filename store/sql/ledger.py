@@ -42,6 +42,7 @@ from store.sql.operations import Append, Commit, Inflight, Published, Settle
 from store.sql.schema import word
 from store.sql.shapes import Statement
 from store.sql.statements import DELIVERY_READ, MESSAGE_READ, MESSAGES, Statements
+from store.sql.tasks import SqlTasks
 from store.sql.writer import Writer
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ T = TypeVar("T")
 _PAGE: Final = 1000
 
 
-class SqlLedger:
+class SqlLedger(SqlTasks):
     """See `store.ledger.Ledger` for the meaning of every method.
 
     Args:
@@ -241,7 +242,8 @@ class SqlLedger:
     # -- work: writes -------------------------------------------------------------------------------------
 
     async def commit(self, lease: Lease, processed: Sequence[Processed]) -> None:
-        prepared = [rows.prepared(one, published=not (self._outbox and one.wanted)) for one in processed]
+        prepared = [rows.prepared(one, self.partitions, published=not (self._outbox and one.wanted))
+                    for one in processed]
         await self._writer.submit(Commit(_future(), lease, prepared))
 
     async def inflight(self, lease: Lease, delivery_ids: Sequence[str], at: int) -> Collection[str]:
@@ -440,6 +442,7 @@ class SqlLedger:
     async def purge(self, before: int, limit: int) -> int:
         async def run(tx: Transaction) -> int:
             finished = await tx.ask(self._is.finished, before, limit)
+            await tx.ask(self._is.tasks.forget_tasks, before)
             await tx.flush()
             if not finished.rows:
                 return 0

@@ -14,6 +14,7 @@ from canonical.event import Event
 from canonical.findings import Finding
 from canonical.phi import Phi
 from canonical.receipt import Receipt, ReceiptMint, Verdict
+from store.partition import partition_of
 from store.records import (
     AckOutcome,
     Attempt,
@@ -136,9 +137,11 @@ class Prepared(msgspec.Struct, frozen=True):
     superseded: list[Row]
     aliases: tuple[tuple[str, str], ...]
     lifts: bool
+    messages: list[tuple[Row, Message]]
+    looks: list[Row]
 
 
-def prepared(one: Processed, *, published: bool) -> Prepared:
+def prepared(one: Processed, partitions: int, *, published: bool) -> Prepared:
     """The rows of what one message sets in motion.
 
     Args:
@@ -156,7 +159,9 @@ def prepared(one: Processed, *, published: bool) -> Prepared:
         [delivery_row(d, at) for d in one.deliveries],
         [(DeliveryState.SUPERSEDED.value, at, 0, delivery_id) for delivery_id in one.superseded],
         tuple((text_in(old), text_in(new)) for old, new in one.aliases),
-        one.fences and one.state is not MessageState.PARKED)
+        one.fences and one.state is not MessageState.PARKED,
+        [message_row(new, partitions) for new in one.messages],
+        [(text_in(key), partition_of(key, partitions), at, one.message_id) for key in one.looks])
 
 
 def event(body: bytes) -> Event:

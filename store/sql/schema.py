@@ -193,6 +193,30 @@ attempts: Final = Table(
     PrimaryKeyConstraint("delivery_id", "started_at", "number"),
     **_CLUSTERED)
 
+#: Cases that must be looked at; see `store.records.Look`.
+looks: Final = Table(
+    "looks", metadata,
+    Column("subject_key", TEXT, nullable=False, primary_key=True),
+    Column("partition", Integer, nullable=False),
+    _time("due_at"), Column("token", TEXT, nullable=False),
+    **_CLUSTERED)
+Index("looks_due", looks.c.partition, looks.c.due_at, looks.c.subject_key)
+
+tasks: Final = Table(
+    "tasks", metadata,
+    Column("id", TEXT, nullable=False, primary_key=True),
+    Column("subject_key", TEXT, nullable=False),
+    _text("type"), _text("reason"), _text("queue"), _number("priority"), _time("created_at"), _time("due_at"),
+    _text("message_id"), _text("status"), _time("since"), _text("assignee"), _time("claimed_until"),
+    _text("outcome"), _text("completed_by"), _time("completed_at"), _text("note"),
+    # 1 while it waits for somebody: said apart from `status`, so that the partial index is one of open ones.
+    Column("stands", SmallInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False))
+WAITING: Final = tasks.c.stands == literal_column("1", SmallInteger)
+Index("tasks_subject", tasks.c.subject_key)
+_partial("tasks_open", tasks.c.queue, tasks.c.priority, where=WAITING)
+_partial("tasks_closed", tasks.c.since, where=tasks.c.stands == NO)
+
 leases: Final = Table(
     "leases", metadata,
     Column("partition", Integer, primary_key=True, autoincrement=False),

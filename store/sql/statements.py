@@ -11,6 +11,7 @@ from store.retention import FINISHED
 from store.sql import schema as s
 from store.sql.schema import word, words
 from store.sql.shapes import Shapes, Statement
+from store.sql.task_statements import TaskStatements
 
 MESSAGE: tuple[str, ...] = (
     "seq", "id", "channel", "control_id", "message_type", "sender", "lane", "partition", "lanes", "charset",
@@ -230,6 +231,7 @@ class Statements:
                 s.decisions.c.event_id.in_(select(_e.id).where(*orphans)))),
             text(delete(s.events).where(*orphans)))
 
+        self.tasks = TaskStatements(shapes)
         setting = select(s.settings.c.value).where(s.settings.c.name == bindparam("name"))
         self.setting = text(setting)
         self.new_setting = insert(s.settings, ("name", "value"))
@@ -246,13 +248,15 @@ class Statements:
                 .values(value=s.counters.c.value + bindparam("n")).returning(s.counters.c.value))
 
 
-def every(statements: Statements) -> dict[str, Statement]:
+def every(statements: Statements | TaskStatements) -> dict[str, Statement]:
     """All statements by name: for tests that ask the planner about each of them."""
     found: dict[str, Statement] = {}
     for name, value in vars(statements).items():
         if isinstance(value, Statement):
             if not value.text.startswith("LOCK"):  # a lock has no plan
                 found[name] = value
+        elif isinstance(value, TaskStatements):
+            found |= every(value)
         elif isinstance(value, tuple):
             found |= {f"{name}_{number}": one for number, one in enumerate(value)}
     return found
