@@ -55,6 +55,9 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Set where this endpoint does not take such messages: it is stored all the same, as refused."""
     parent_id: str = ""
     """The batch or document it was cut from."""
+    record: Finding | None = None
+    """Set where it is kept for the record and nothing more is to be done with it: the envelope of a batch, a part
+    of a longer message. Says what it is."""
 
 
 class Unavailable(Exception):  # noqa: N818 - an answer to the receiver, not an error

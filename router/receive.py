@@ -61,7 +61,12 @@ class Door:
         """
         channel = self._channels[submission.channel]
         peek = submission.peek
-        refusal = submission.refusal or _refusal(channel, peek.message_type, peek.processing_id)
+        record = submission.record
+        refusal = submission.refusal or (
+            None if record is not None else _refusal(channel, peek.message_type, peek.processing_id))
+        first = refusal or record
+        state = (MessageState.REFUSED if refusal is not None else
+                 MessageState.FILTERED if record is not None else MessageState.RECEIVED)
         message_id, now = self._ids()
         lanes = (f"channel:{submission.channel}",) if channel.order_by == "channel" else peek.lanes
         lanes = lanes or (message_id,)
@@ -70,8 +75,7 @@ class Door:
             control_id=peek.control_id, message_type=peek.message_type, sender=peek.sender, lanes=lanes,
             charset=peek.charset or channel.charset, dedup=peek.dedup, peer=submission.peer,
             parent_id=submission.parent_id,
-            state=MessageState.RECEIVED if refusal is None else MessageState.REFUSED,
-            findings=peek.findings if refusal is None else (refusal, *peek.findings))
+            state=state, findings=peek.findings if first is None else (first, *peek.findings))
         _BEFORE()
         try:
             receipt = await self._intake.append(message)

@@ -17,7 +17,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -28,14 +28,20 @@ import msgspec
 from canonical.findings import Finding, Rejection, finding
 from canonical.phi import Phi
 from canonical.receipt import Receipt
-from connectors.base import Accept, AckReport, Peek, Submission, Unavailable
+from connectors.base import Accept, AckReport, Submission, Unavailable
 from connectors.file.codes import EMPTY, TOO_LARGE, UNREADABLE
+from connectors.file.kinds import Kind
+from connectors.file.response import Response
 from connectors.file.settings import FileIn
+from connectors.file.window import Window
+from connectors.hl7v2.batch import BATCH, Part, Tally
 
 _log = logging.getLogger(__name__)
 
-#: Cuts the content of a file into messages.
-Split = Callable[[bytes], Iterable[bytes]]
+#: Bytes read at a time.
+CHUNK: Final = 256 * 1024
+#: Refusals told beside a file; every refused message has its own entry in the ledger.
+SHOWN: Final = 100
 
 
 class FileReceiver:
@@ -45,24 +51,18 @@ class FileReceiver:
         name: Name of the channel.
         settings: The folder and when a file in it is complete.
         accept: The one door.
-        ack_report: Told ``done`` or ``failed`` for each message, when its file has been moved.
-        peek: Peeks at a message.
-        split: Cuts a file into messages.
-        refusal: Says why a message is none; such a one is stored all the same, as refused.
+        ack_report: Told ``done`` or ``failed`` for each message that is stored.
+        kind: What its files are.
         now: Time in seconds since the epoch, to be compared with times of files.
     """
 
     def __init__(self, name: str, settings: FileIn, accept: Accept, ack_report: AckReport, *,
-                 peek: Callable[[bytes], Peek], split: Split,
-                 refusal: Callable[[bytes], Finding | None] = lambda _: None,
-                 now: Callable[[], float] = time.time) -> None:
+                 kind: Kind, now: Callable[[], float] = time.time) -> None:
         self.name = name
         self.settings = settings
-        self._accept = accept
-        self._ack_report = ack_report
-        self._peek = peek
-        self._split = split
-        self._refusal = refusal
+        self.accept = accept
+        self.ack_report = ack_report
+        self.kind = kind
         self._now = now
         self._in: Final = Path(settings.path)
         self._work: Final = self._in / settings.work
@@ -90,6 +90,8 @@ class FileReceiver:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for folder in (self._work, self._done, self._failed):
                 folder.mkdir(exist_ok=True)
+            if self.settings.responses:
+                Path(self.settings.responses).mkdir(exist_ok=True)
         except OSError:
             os.close(lock)
             raise
@@ -166,78 +168,23 @@ class FileReceiver:
     # -- taking
 
     async def _take(self, work: Path) -> None:
-        """Store the messages of a claimed file and move it away.
+        """Store the messages of a claimed file and move it away. It is read piece by piece: a file of any size takes
+        the memory of the messages under way (B06).
 
         Raises:
             Unavailable: not all could be stored; the file stays.
         """
         try:
-            content = await asyncio.to_thread(self._read, work)
-            messages = list(self._split(content))
+            size = (await asyncio.to_thread(work.stat)).st_size
+            if size > self.settings.max_bytes:
+                raise Rejection(finding(TOO_LARGE, detail=f"more than {self.settings.max_bytes} bytes"))
+            refusals = await _Taking(self, work).run()
         except Rejection as rejection:
-            await asyncio.to_thread(self._set_aside, work, rejection.findings)
-            return
-        receipts = await self._store(work.name, messages)
-        if all(receipt.positive for receipt in receipts):
-            await asyncio.to_thread(_move, work, self._done)
-        else:
-            refusals = [receipt.finding for receipt in receipts if receipt.finding is not None]
+            refusals = list(rejection.findings)
+        if refusals:
             await asyncio.to_thread(self._set_aside, work, refusals)
-        for receipt in receipts:
-            self._ack_report(receipt, "done" if receipt.positive else "failed", True)
-
-    def _read(self, work: Path) -> bytes:
-        try:
-            with work.open("rb") as file:
-                content = file.read(self.settings.max_bytes + 1)
-        except PermissionError:
-            raise Rejection(finding(UNREADABLE)) from None
-        if len(content) > self.settings.max_bytes:
-            raise Rejection(finding(TOO_LARGE, detail=f"more than {self.settings.max_bytes} bytes"))
-        if not content.strip():
-            raise Rejection(finding(EMPTY))
-        return content
-
-    async def _store(self, file: str, messages: Sequence[bytes]) -> list[Receipt]:
-        """Receipts for all messages. They are stored side by side, but those of one lane one after another, so
-        that a ledger that fails half way cannot store a later one before an earlier."""
-        slots = asyncio.Semaphore(self.settings.max_in_flight)
-        last: dict[str, asyncio.Task[Receipt]] = {}
-        tasks: list[asyncio.Task[Receipt]] = []
-        for index, raw in enumerate(messages):
-            submission = self._submission(file, index, raw, batch=len(messages) > 1)
-            await slots.acquire()
-            lanes = submission.peek.lanes
-            task = asyncio.create_task(self._after([last[lane] for lane in lanes if lane in last], submission))
-            task.add_done_callback(lambda _: slots.release())
-            last.update(dict.fromkeys(lanes, task))
-            tasks.append(task)
-        try:
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-        except asyncio.CancelledError:
-            for task in tasks:
-                task.cancel()
-            raise
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return [result for result in results if isinstance(result, Receipt)]
-
-    async def _after(self, earlier: Iterable[asyncio.Task[Receipt]], submission: Submission) -> Receipt:
-        for task in earlier:
-            await asyncio.shield(task)
-        return await self._accept(submission)
-
-    def _submission(self, file: str, index: int, raw: bytes, *, batch: bool) -> Submission:
-        peek, refusal = self._peek(raw), self._refusal(raw)
-        if refusal is not None:  # not remembered: it may come again after its cause was mended
-            peek = msgspec.structs.replace(peek, dedup=b"")
-        elif not peek.dedup:
-            # Without an id of its own a message is known by the file it came in, which a crash does not change.
-            place = f"{file}\0{index}\0".encode("utf-8", "surrogateescape")
-            peek = msgspec.structs.replace(peek, dedup=hashlib.sha256(place + raw).digest())
-        return Submission(channel=self.name, raw=Phi(raw), peek=peek, peer=_given_name(file),
-                          refusal=refusal, parent_id=file if batch else "")
+        else:
+            await asyncio.to_thread(_move, work, self._done)
 
     def _set_aside(self, work: Path, findings: Sequence[Finding]) -> None:
         """The explanation first: a file in ``failed`` is never without it."""
@@ -245,6 +192,144 @@ class FileReceiver:
         beside = target.with_name(target.name + ".finding.json")
         beside.write_bytes(msgspec.json.format(msgspec.json.encode(findings), indent=2))
         work.rename(target)
+
+
+class _Taking:
+    """One file, from its first byte to its last acknowledgement."""
+
+    def __init__(self, owner: FileReceiver, work: Path) -> None:
+        self._owner, self._work, self._kind, self._settings = owner, work, owner.kind, owner.settings
+        self._window = Window(owner.accept, owner.settings.max_in_flight)
+        self._tally = Tally()
+        self._problems: list[Finding] = []
+        self._refusal: Finding | None = None
+        """Set where every message of the file is refused."""
+        self._refusals: list[Finding] = []
+        self._envelope = bytearray()
+        self._index = 0
+        self._is_batch = False
+        name = work.name
+        reply = owner.kind.reply(name, int(name.partition(".")[0]) // 1000) if owner.settings.responses else None
+        self._response = None if reply is None else Response(Path(owner.settings.responses), _given_name(name), reply)
+
+    async def run(self) -> list[Finding]:
+        """Store everything. Returns why messages were refused, if any were (the first of them).
+
+        Raises:
+            Rejection: it is no file that could be taken.
+            Unavailable: not all could be stored.
+            OSError: the answer could not be written.
+        """
+        if self._settings.batch_counts == "reject":
+            # A look at the whole file before anything of it is stored (B02).
+            tally = Tally()
+            async for part in self._parts():
+                tally.take(part)
+            self._problems = tally.end()
+            self._refusal = self._problems[0] if self._problems else None
+        try:
+            await self._store()
+            if self._response is not None:
+                await asyncio.to_thread(self._response.finish)
+        except asyncio.CancelledError:
+            self._window.cancel()
+            raise
+        finally:
+            await self._window.close()
+            if self._response is not None:
+                self._response.abandon()
+        return self._refusals
+
+    async def _parts(self) -> AsyncIterator[Part]:
+        try:
+            file = await asyncio.to_thread(self._work.open, "rb")
+        except PermissionError:
+            raise Rejection(finding(UNREADABLE)) from None
+        try:
+            cutter, found = self._kind.cutter(), False
+            while chunk := await asyncio.to_thread(file.read, CHUNK):
+                for part in cutter.feed(chunk):
+                    found = True
+                    yield part
+            for part in cutter.end():
+                if found or part.raw.strip():
+                    found = True
+                    yield part
+        finally:
+            file.close()
+        if not found:
+            raise Rejection(finding(EMPTY))
+
+    async def _store(self) -> None:
+        first: Part | None = None  # whether it is one of several is known when the second comes
+        async for part in self._parts():
+            if part.is_message and first is None and not self._is_batch:
+                first = part
+                continue
+            self._is_batch = True
+            if first is not None:
+                await self._message(first)
+                first = None
+            await (self._message(part) if part.is_message else self._header(part))
+        if first is not None:
+            await self._message(first)
+        self._note(await self._window.rest())
+        if self._refusal is None:
+            self._problems = self._tally.end()
+        await self._keep_envelope()
+
+    async def _message(self, part: Part) -> None:
+        owner, raw, file = self._owner, part.raw, self._work.name
+        self._tally.take(part)
+        peek = self._kind.peek(raw)
+        refusal = self._kind.refusal(raw) or self._refusal
+        if refusal is not None:  # not remembered: it may come again after its cause was mended
+            peek = msgspec.structs.replace(peek, dedup=b"")
+        elif not peek.dedup:
+            # Without an id of its own a message is known by the file it came in, which a crash does not change.
+            peek = msgspec.structs.replace(peek, dedup=self._place(raw))
+        self._index += 1
+        self._note(await self._window.add(Submission(
+            channel=owner.name, raw=Phi(raw), peek=peek, peer=_given_name(file), refusal=refusal,
+            parent_id=file if self._is_batch else "")))
+
+    async def _header(self, part: Part) -> None:
+        """A header or trailer: it is counted, answered, and kept with its like."""
+        if self._response is not None:
+            self._note(await self._window.rest())  # answers stand in the order of the file
+            self._response.envelope(part)
+        self._tally.take(part)
+        self._envelope += part.raw
+        if len(self._envelope) > CHUNK:
+            await self._keep_envelope()
+
+    async def _keep_envelope(self) -> None:
+        """Store headers and trailers: together with the messages they are the file (C05)."""
+        if not self._envelope:
+            return
+        raw, self._envelope = bytes(self._envelope), bytearray()
+        refused = self._refusal is not None
+        peek = msgspec.structs.replace(
+            self._kind.peek_envelope(raw), dedup=b"" if refused else self._place(raw),
+            findings=() if refused else tuple(self._problems))
+        receipt = await self._owner.accept(Submission(
+            channel=self._owner.name, raw=Phi(raw), peek=peek, peer=_given_name(self._work.name),
+            refusal=self._refusal, parent_id=self._work.name, record=finding(BATCH)))
+        self._owner.ack_report(receipt, "", True)
+        if receipt.finding is not None:
+            self._refusals.append(receipt.finding)
+
+    def _note(self, stored: Iterable[tuple[Submission, Receipt]]) -> None:
+        for submission, receipt in stored:
+            self._owner.ack_report(receipt, "done" if receipt.positive else "failed", True)
+            if self._response is not None:
+                self._response.message(self._kind.acknowledgement(submission.raw.reveal(), receipt))
+            if receipt.finding is not None and len(self._refusals) < SHOWN:
+                self._refusals.append(receipt.finding)
+
+    def _place(self, raw: bytes) -> bytes:
+        place = f"{self._work.name}\0{self._index}\0".encode("utf-8", "surrogateescape")
+        return hashlib.sha256(place + raw).digest()
 
 
 def _files(path: Path) -> Iterator[os.DirEntry[str]]:

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from connectors.hl7v2.batch import BatchCounts
+
 Name = Annotated[str, Meta(pattern=r"^[^/\\]+$")]
 
 
@@ -25,7 +27,14 @@ class FileIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                     "its name matches.")] = "stable"
     stable_s: Annotated[float, Meta(ge=0, description="Seconds without change.")] = 5.0
     poll_s: Annotated[float, Meta(gt=0, description="Seconds between two looks into the folder.")] = 1.0
-    max_bytes: Annotated[int, Meta(ge=1, description="Bytes of a file at most.")] = 67_108_864
+    max_bytes: Annotated[int, Meta(ge=1, description="Bytes of a file at most.")] = 4_294_967_296
+    max_message_bytes: Annotated[int, Meta(ge=1, description="Bytes of one message of a file at most. A file is read "
+                                                             "piece by piece: this, and not its size, is what it "
+                                                             "takes of memory.")] = 16_777_216
+    batch_counts: BatchCounts = "flag"
+    responses: Annotated[str, Meta(description="Folder into which the answer to each file is written, as NAME.ack: a "
+                                               "response batch with the acknowledgement of every message. Empty: none."
+                                   )] = ""
     max_in_flight: Annotated[int, Meta(ge=1, description="Messages of a file being stored at a time.")] = 64
     work: Annotated[Name, Meta(description="Folder, under path, of files being taken.")] = ".work"
     done: Annotated[Name, Meta(description="Folder, under path, of files whose messages are all stored."

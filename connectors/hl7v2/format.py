@@ -337,7 +337,7 @@ class FieldPath(_Path):
         self.first = self._first()
         self.every = self._every
         self.put, self.add = self._put(), self._add
-        if not comp and rep in ("", "1"):
+        if where.simple and not comp and rep in ("", "1"):
             self.spot = Spot(where.key, where.made(), number, False)
 
     def _cutter(self) -> Callable[[str], str]:

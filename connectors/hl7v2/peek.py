@@ -11,6 +11,7 @@ from typing import Final
 
 from canonical.findings import Severity, declare, finding
 from connectors.base import Peek
+from connectors.hl7v2.batch import fields_of
 from connectors.hl7v2.er7 import NO_HEADER
 from connectors.hl7v2.header import Header, Marks, narrow, read_header
 
@@ -58,6 +59,15 @@ def peek_with(header: Header | None, raw: bytes) -> Peek:
         dedup=_dedup(raw, header) if control_id else b"",
         findings=tuple(findings),
     )
+
+
+def peek_envelope(raw: bytes, whole: bytes) -> Peek:
+    """The same for the headers and trailers of a batch; `whole` is the batch with its messages, by which it is known
+    when it comes again."""
+    fields = [*fields_of(raw), *[b""] * 12]
+    return Peek(message_type=_text(fields[0][:3]), control_id=_text(fields[11].strip()),
+                sender=_text(fields[3] + b"|" + fields[4]), lanes=(_own_lane(whole),),
+                dedup=hashlib.sha256(b"batch\r" + whole).digest())
 
 
 def _dedup(raw: bytes, header: Header) -> bytes:

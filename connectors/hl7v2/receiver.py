@@ -23,9 +23,10 @@ from canonical.phi import Phi
 from canonical.receipt import Receipt
 from connectors.base import Accept, AckReport, Submission, Unavailable
 from connectors.hl7v2 import ack
+from connectors.hl7v2.batch import BATCH, Part, Reply, Tally, is_batch, split_batch
 from connectors.hl7v2.framing import COMMIT_ACK, COMMIT_NAK, Deframer, frame
 from connectors.hl7v2.header import Header, narrow, read_header
-from connectors.hl7v2.peek import peek_with
+from connectors.hl7v2.peek import peek_envelope, peek_with
 from connectors.hl7v2.settings import AckMode, MllpIn
 from connectors.hl7v2.sockets import keep_alive
 from connectors.hl7v2.tls import Live, Watch
@@ -59,14 +60,14 @@ _CONFIRMATIONS: Final = frozenset({COMMIT_ACK, COMMIT_NAK})
 class _Slot:
     """The place of one frame in the queue of answers."""
 
-    __slots__ = ("answer", "code", "done", "receipt")
+    __slots__ = ("answer", "done", "owed")
 
     def __init__(self) -> None:
         self.done = False
         self.answer = b""
         """Framed bytes to write; empty where none are due."""
-        self.code = _OWED_NOTHING
-        self.receipt: Receipt | None = None
+        self.owed: list[tuple[Receipt, str]] = []
+        """What was stored, and the code of its acknowledgement: one, or those of a batch."""
 
 
 class _Connection(asyncio.Protocol):
@@ -165,39 +166,124 @@ class _Connection(asyncio.Protocol):
         self._owner.run(self._store(content, slot), self)
 
     async def _store(self, content: bytes, slot: _Slot) -> None:
-        owner = self._owner
         raw = narrow(content)
-        header = read_header(raw)
-        peek = peek_with(header, raw)
-        refusal = _refusal(header)
-        if refusal is not None:
-            peek = msgspec.structs.replace(peek, dedup=b"")
-        try:
-            slot.receipt = await owner.accept(Submission(
-                channel=owner.name, raw=Phi(content), peek=peek, peer=self._peer, refusal=refusal))
-        except Unavailable:
-            self._answer_unavailable(header, raw, slot)
+        if is_batch(raw):
+            await self._store_batch(content, slot)
         else:
-            self._answer(header, raw, slot, slot.receipt)
+            await self._store_one(content, raw, slot)
         slot.done = True
         self._flush()
 
-    def _answer(self, header: Header | None, raw: bytes, slot: _Slot, receipt: Receipt) -> None:
-        owner = self._owner
-        prefix = frame(COMMIT_ACK) if owner.settings.commit_bytes else b""
-        slot.answer = prefix
-        if header is None:
-            return
-        enhanced, due = owner.manner(header, raw, positive=receipt.positive)
-        if not due:
-            return
-        if receipt.positive:
-            slot.code = "CA" if enhanced else "AA"
-            slot.answer = prefix + frame(ack.positive(receipt, header, enhanced=enhanced))
+    async def _store_one(self, content: bytes, raw: bytes, slot: _Slot) -> None:
+        header = read_header(raw)
+        try:
+            receipt = await self._submit(content, header, raw)
+        except Unavailable:
+            self._answer_unavailable(header, raw, slot)
         else:
-            reason = receipt.finding or finding(UNAVAILABLE)
-            slot.code = ack.code_for(reason, enhanced=enhanced)
-            slot.answer = prefix + frame(ack.negative(header, reason, ack.stamp_of(receipt), enhanced=enhanced))
+            self._answer(header, raw, slot, receipt)
+
+    async def _submit(self, content: bytes, header: Header | None, raw: bytes, refusal: Finding | None = None,
+                      parent_id: str = "") -> Receipt:
+        """Raises `Unavailable`."""
+        owner = self._owner
+        peek = peek_with(header, raw)
+        refusal = _refusal(header) or refusal
+        if refusal is not None:
+            peek = msgspec.structs.replace(peek, dedup=b"")
+        return await owner.accept(Submission(channel=owner.name, raw=Phi(content), peek=peek, peer=self._peer,
+                                             refusal=refusal, parent_id=parent_id))
+
+    # -- batches
+
+    async def _store_batch(self, content: bytes, slot: _Slot) -> None:
+        """Each message is an entry of its own, with the envelope as its parent; one that fails stops no other (B05).
+
+        The answer is one response batch (B04); messages that came one after another in one frame are answered so.
+        """
+        owner = self._owner
+        parts = list(split_batch([content], max_bytes=len(content) + 1))
+        tally = Tally()
+        for part in parts:
+            tally.take(part)
+        problems = tally.end()
+        refusal = problems[0] if problems and owner.settings.batch_counts == "reject" else None
+        try:
+            envelope = await self._store_envelope(content, parts, problems, refusal) if tally.has_envelope else None
+        except Unavailable:
+            envelope, parts = None, [part for part in parts if not part.is_message]
+            slot.answer = frame(COMMIT_NAK) if owner.settings.commit_bytes else b""
+            self._closing = True  # nothing is stored: the peer must come again with all of it
+            return
+        if envelope is not None:
+            slot.owed.append((envelope, _OWED_NOTHING))
+        answers = await self._store_parts(parts, refusal, envelope.message_id if envelope else "", slot)
+        prefix = frame(COMMIT_ACK) if owner.settings.commit_bytes else b""
+        if envelope is None:
+            slot.answer = prefix + b"".join(frame(answer) for answer in answers if answer)
+            return
+        stamp = ack.stamp_of(envelope)
+        reply = Reply(stamp.control_id, stamp.at)
+        told = iter(answers)
+        body = b"".join(reply.message(next(told)) if part.is_message else reply.part(part) for part in parts)
+        slot.answer = prefix + frame(body + reply.end())
+
+    async def _store_envelope(self, content: bytes, parts: Sequence[Part], problems: Sequence[Finding],
+                              refusal: Finding | None) -> Receipt:
+        raw = b"".join(part.raw for part in parts if not part.is_message)
+        peek = peek_envelope(raw, content)
+        if refusal is not None:
+            peek = msgspec.structs.replace(peek, dedup=b"")
+        elif problems:
+            peek = msgspec.structs.replace(peek, findings=tuple(problems))
+        return await self._owner.accept(Submission(
+            channel=self._owner.name, raw=Phi(raw), peek=peek, peer=self._peer, refusal=refusal,
+            record=finding(BATCH)))
+
+    async def _store_parts(self, parts: Sequence[Part], refusal: Finding | None, parent_id: str,
+                           slot: _Slot) -> list[bytes]:
+        """The acknowledgement of each message, in order; empty where none is due."""
+        messages = [part.raw for part in parts if part.is_message]
+        answers: list[bytes] = []
+        step = self._owner.settings.max_in_flight
+        for first in range(0, len(messages), step):
+            answers += await asyncio.gather(*[
+                self._store_part(message, refusal, parent_id, slot) for message in messages[first:first + step]])
+        return answers
+
+    async def _store_part(self, content: bytes, refusal: Finding | None, parent_id: str, slot: _Slot) -> bytes:
+        raw = narrow(content)
+        header = read_header(raw)
+        try:
+            receipt = await self._submit(content, header, raw, refusal, parent_id)
+        except Unavailable:
+            enhanced, due = (False, False) if header is None else self._owner.manner(header, raw, positive=False)
+            if header is None or not due:
+                self._closing = True  # it cannot be told that this one is missing
+                return b""
+            return ack.negative(header, finding(UNAVAILABLE), self._owner.stamp(), enhanced=enhanced)
+        answer, code = self._acknowledge(header, raw, receipt)
+        slot.owed.append((receipt, code))
+        return answer
+
+    def _acknowledge(self, header: Header | None, raw: bytes, receipt: Receipt) -> tuple[bytes, str]:
+        """(acknowledgement, its code); nothing where none is due."""
+        if header is None:
+            return b"", _OWED_NOTHING
+        enhanced, due = self._owner.manner(header, raw, positive=receipt.positive)
+        if not due:
+            return b"", _OWED_NOTHING
+        if receipt.positive:
+            return ack.positive(receipt, header, enhanced=enhanced), "CA" if enhanced else "AA"
+        reason = receipt.finding or finding(UNAVAILABLE)
+        return (ack.negative(header, reason, ack.stamp_of(receipt), enhanced=enhanced),
+                ack.code_for(reason, enhanced=enhanced))
+
+    def _answer(self, header: Header | None, raw: bytes, slot: _Slot, receipt: Receipt) -> None:
+        prefix = frame(COMMIT_ACK) if self._owner.settings.commit_bytes else b""
+        answer, code = self._acknowledge(header, raw, receipt)
+        slot.owed.append((receipt, code))
+        slot.answer = prefix + frame(answer) if answer else prefix
 
     def _answer_unavailable(self, header: Header | None, raw: bytes, slot: _Slot) -> None:
         """Nothing was stored. Say so; where it cannot be said, only closing makes the sender notice."""
@@ -233,9 +319,9 @@ class _Connection(asyncio.Protocol):
 
     def _report(self, *, delivered: bool) -> None:
         for slot in self._unreported:
-            if slot.receipt is not None:
+            for receipt, code in slot.owed:
                 # An answer that is not owed cannot be undelivered.
-                self._owner.ack_report(slot.receipt, slot.code, delivered or not slot.code)
+                self._owner.ack_report(receipt, code, delivered or not code)
         self._unreported.clear()
 
     # -- what goes wrong
@@ -273,7 +359,6 @@ class _Connection(asyncio.Protocol):
         if slot is None:
             return
         if receipt is not None and header is not None:
-            slot.receipt = receipt
             self._answer(header, raw, slot, receipt)
         slot.done = True
         self._flush()

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from connectors.hl7v2.batch import BatchCounts
 from connectors.hl7v2.disposition import DispositionRule
 from connectors.hl7v2.tls import TlsClient, TlsServer
 
@@ -42,6 +43,7 @@ class MllpIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     strict_end: Annotated[bool, Meta(description="Frames end with 1C 0D only; false: with 1C.")] = True
     commit_bytes: Annotated[bool, Meta(description="MLLP release 2: send a commit acknowledgement (06 or 15) "
                                                    "before the HL7 one.")] = False
+    batch_counts: BatchCounts = "flag"
     ack_mode: Annotated[AckMode, Meta(description="How messages are acknowledged.")] = AckMode.HEADER
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ import msgspec
 import pytest
 
 from canonical.findings import finding
+from canonical.receipt import Receipt
+from connectors.base import Submission
 from connectors.file.codes import NO_HEADER
 from connectors.file.receiver import FileReceiver
 from connectors.file.settings import FileIn
@@ -79,18 +82,129 @@ async def test_a_batch_becomes_its_messages(tmp_path: Path) -> None:
     (tmp_path / "b.hl7").write_bytes(BATCH_HEAD + message(1) + message(2) + message(3) + BATCH_END)
     async with receiver(tmp_path, door):
         await until(lambda: names(tmp_path / "done"))
-    assert [s.raw.reveal() for s in door.submissions] == [message(1), message(2), message(3)]
+    *messages, envelope = door.submissions
+    assert [s.raw.reveal() for s in messages] == [message(1), message(2), message(3)]
     assert len({s.parent_id for s in door.submissions}) == 1
     assert all(s.parent_id.endswith(".b.hl7") for s in door.submissions)
+    assert envelope.raw.reveal() == BATCH_HEAD + BATCH_END
+    assert envelope.record is not None
+    assert envelope.record.code == "hl7.batch"
+    assert envelope.peek.findings == ()
+    assert [s.record for s in messages] == [None] * 3
 
 
 async def test_an_empty_batch_is_valid(tmp_path: Path) -> None:
     """B07"""
     door = Door()
     (tmp_path / "b.hl7").write_bytes(BATCH_HEAD + b"BTS|0\rFTS|1\r")
+    async with receiver(tmp_path, door, batch_counts="reject"):
+        await until(lambda: names(tmp_path / "done"))
+    [envelope] = door.submissions
+    assert envelope.record is not None
+    assert envelope.refusal is None
+
+
+def reply_of(folder: Path, name: str = "b.hl7.ack") -> list[str]:
+    return (folder / name).read_bytes().decode().rstrip("\r").split("\r")
+
+
+async def test_a_response_batch_answers_every_message(tmp_path: Path) -> None:
+    """B03, B04, B05: own delimiters of the batch, references to it, an acknowledgement a message; what is wrong with
+    one message costs the others nothing."""
+    door, answers = Door(), tmp_path / "answers"
+    bad = b"MSH|^~\\&|EHR|MERCY\r"
+    head = b"FHS#!~\\&#EHR#MERCY#HUB#X#20260302###name#FILE7\rBHS#!~\\&#EHR#MERCY#HUB#X#20260302####BATCH9\r"
+    (tmp_path / "b.hl7").write_bytes(head + message(1) + bad + message(2) + b"BTS#3\rFTS#1\r")
+    async with receiver(tmp_path, door, responses=str(answers)):
+        await until(lambda: names(answers))
+    lines = reply_of(answers)
+    assert [line[:3] for line in lines] == [
+        "FHS", "BHS", "MSH", "MSA", "MSH", "MSA", "MSH", "MSA", "BTS", "FTS"]
+    file, batch = lines[0].split("#"), lines[1].split("#")
+    assert file[1:6] == batch[1:6] == ["!~\\&", "HUB", "X", "EHR", "MERCY"]
+    assert (file[11], batch[11]) == ("FILE7", "BATCH9")
+    assert file[10] != batch[10]
+    assert lines[-2:] == ["BTS#3", "FTS#1"]
+    assert [line for line in lines if line.startswith("MSA")] == ["MSA|AA|C-1", "MSA|AA|", "MSA|AA|C-2"]
+    assert {s.parent_id.partition(".")[2] for s in door.submissions} == {"b.hl7"}
+
+
+async def test_a_file_taken_again_after_a_crash_has_the_same_answer(tmp_path: Path) -> None:
+    """B04, invariant 7"""
+    door, answers = Door(), tmp_path / "answers"
+    (tmp_path / "b.hl7").write_bytes(BATCH_HEAD + message(1) + message(2) + message(3) + BATCH_END)
+    async with receiver(tmp_path, door, responses=str(answers)):
+        await until(lambda: names(tmp_path / "done"))
+    before, stored = reply_of(answers), len(door.submissions)
+    done = tmp_path / "done/b.hl7"
+    done.rename(tmp_path / ".work" / f"{done.stat().st_mtime_ns}.b.hl7")
+    (answers / "b.hl7.ack").unlink()
+    async with receiver(tmp_path, door, responses=str(answers)):
+        await until(lambda: names(tmp_path / "done"))
+    assert reply_of(answers) == before
+    assert len(door.submissions) == stored
+    assert names(answers) == ["b.hl7.ack"]
+
+
+@pytest.mark.parametrize("end", [b"BTS|4\rFTS|1\r", b"BTS|3\rFTS|2\r", b"BTS|x\rFTS|1\r", b"BTS|3\r", b""])
+async def test_a_batch_that_counts_otherwise_is_flagged(tmp_path: Path, end: bytes) -> None:
+    """B02: too few, too many batches, no number, no trailer: something was lost on the way."""
+    door = Door()
+    (tmp_path / "b.hl7").write_bytes(BATCH_HEAD + message(1) + message(2) + message(3) + end)
     async with receiver(tmp_path, door):
         await until(lambda: names(tmp_path / "done"))
-    assert door.submissions == []
+    *messages, envelope = door.submissions
+    assert [s.refusal for s in messages] == [None] * 3
+    assert {found.code for found in envelope.peek.findings} == {"hl7.batch_count"}
+
+
+async def test_a_batch_that_counts_otherwise_is_refused_as_a_whole_where_the_channel_says_so(tmp_path: Path) -> None:
+    """B02: nothing of it is accepted; everything of it is kept; each message is told AE."""
+    door, answers = Door(), tmp_path / "answers"
+    (tmp_path / "b.hl7").write_bytes(BATCH_HEAD + message(1) + message(2) + b"BTS|3\rFTS|1\r")
+    async with receiver(tmp_path, door, batch_counts="reject", responses=str(answers)):
+        await until(lambda: names(tmp_path / "failed"))
+    assert {s.refusal.code if s.refusal else "" for s in door.submissions} == {"hl7.batch_count"}
+    assert len(door.submissions) == 3
+    assert [s.peek.dedup for s in door.submissions] == [b""] * 3, "mended and sent again it is new"
+    assert [line.split("|")[1] for line in reply_of(answers) if line.startswith("MSA")] == ["AE", "AE"]
+
+
+async def test_a_large_file_takes_no_more_memory_than_a_small_one(tmp_path: Path) -> None:
+    """B06: what is held is the messages under way, not the file. (`python -m bench.batch` takes a million.)"""
+    class Counting(Door):
+        async def accept(self, submission: Submission) -> Receipt:
+            self.offered += 1
+            await asyncio.sleep(0)
+            return self._mint.issue("m", submission.peek.control_id, 1)
+
+        def report(self, receipt: Receipt, code: str, delivered: bool) -> None:
+            return
+
+    peaks = []
+    for count in (2_000, 20_000):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        with (folder / "b.hl7").open("wb") as file:
+            file.writelines(message(number) for number in range(count))
+        door = Counting()
+        tracemalloc.start()
+        async with receiver(folder, door):
+            await until(lambda folder=folder: names(folder / "done"), 60)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert door.offered == count
+    assert peaks[1] < peaks[0] * 1.5 + 500_000
+
+
+async def test_one_message_of_a_file_may_not_exceed_its_limit(tmp_path: Path) -> None:
+    """B06, F07: its file is set aside; what stood before it is stored."""
+    door = Door()
+    (tmp_path / "b.hl7").write_bytes(message(1) + message(2) + b"x" * 600_000 + message(3))
+    async with receiver(tmp_path, door, max_message_bytes=1000):
+        await until(lambda: names(tmp_path / "failed"))
+    findings = json.loads((tmp_path / "failed/b.hl7.finding.json").read_bytes())
+    assert [f["code"] for f in findings] == ["hl7.message_too_large"]
 
 
 async def test_messages_of_one_patient_are_stored_one_after_another(tmp_path: Path) -> None:
@@ -202,8 +316,7 @@ async def test_a_growing_file_is_not_taken(tmp_path: Path) -> None:
     door, clock = Door(), [100.0]
     settings = FileIn(path=str(tmp_path), stable_s=5, poll_s=0.005)
     spec = build_receiver("in", settings, door.accept, door.report)
-    it = FileReceiver("in", settings, door.accept, door.report, peek=spec._peek, split=spec._split,
-                      now=lambda: clock[0])
+    it = FileReceiver("in", settings, door.accept, door.report, kind=spec.kind, now=lambda: clock[0])
     path = tmp_path / "a.hl7"
     path.write_bytes(message(1)[:20])
     await it.start()

@@ -326,6 +326,107 @@ async def test_a_ledger_that_is_away_does_not_hide_a_broken_frame() -> None:
     await receiver.stop(1.0)
 
 
+BATCH = (b"FHS|^~\\&|EHR|MERCY|HUB|X|20260302||||F1\rBHS|^~\\&|EHR|MERCY|HUB|X|20260302||||B1\r", b"BTS|%d\rFTS|1\r")
+
+
+async def test_a_batch_in_a_frame_is_answered_by_one_response_batch() -> None:
+    """B01, B04, B05: each message is an entry of its own, with the envelope as its parent; one that cannot be
+    acknowledged positively stands in nobody's way."""
+    door = Door()
+    async with listening(door) as receiver, raw_client(receiver.port) as client:
+        await client.send(BATCH[0] + siu("1") + siu("") + siu("3") + BATCH[1] % 3)
+        answer = (await client.answer()).decode()
+        await client.send(siu("4"))
+        assert b"MSA|AA|4\r" in await client.answer()
+    envelope, *messages = door.submissions
+    assert [s.parent_id for s in messages] == ["message-1"] * 3 + [""]
+    assert envelope.record is not None
+    assert envelope.raw.reveal() == BATCH[0] + BATCH[1] % 3
+    assert (envelope.peek.message_type, envelope.peek.control_id) == ("FHS", "F1")
+    lines = answer.rstrip("\r").split("\r")
+    assert [line[:3] for line in lines] == ["FHS", "BHS", "MSH", "MSA", "MSH", "MSA", "ERR", "MSH", "MSA", "BTS", "FTS"]
+    assert [line[:8] for line in lines if line.startswith("MSA")] == ["MSA|AA|1", "MSA|AR||", "MSA|AA|3"]
+    assert lines[1].split("|")[1:6] == ["^~\\&", "HUB", "X", "EHR", "MERCY"]
+    assert lines[1].split("|")[11] == "B1"
+    assert lines[0].split("|")[11] == "F1"
+    assert lines[-2:] == ["BTS|3", "FTS|1"]
+    assert [code for _, code, _ in door.reports] == ["", "AA", "AR", "AA", "AA"]
+
+
+async def test_messages_one_after_another_in_a_frame_are_answered_one_after_another() -> None:
+    """B01: bare concatenation."""
+    door = Door()
+    async with listening(door) as receiver, raw_client(receiver.port) as client:
+        await client.send(siu("1") + siu("2"))
+        assert b"MSA|AA|1\r" in await client.answer()
+        assert b"MSA|AA|2\r" in await client.answer()
+    assert door.accepted == [siu("1"), siu("2")]
+
+
+async def test_an_empty_batch_gets_an_empty_response_batch() -> None:
+    """B07"""
+    async with listening(Door()) as receiver, raw_client(receiver.port) as client:
+        await client.send(b"BHS|^~\\&|A|B|C|D|||||7\rBTS|0\r")
+        answer = await client.answer()
+    assert answer.startswith(b"BHS|^~\\&|C|D|A|B|")
+    assert answer.endswith(b"|7\rBTS|0\r")
+
+
+@pytest.mark.parametrize(("policy", "code"), [("flag", b"AA"), ("reject", b"AE")])
+async def test_a_batch_that_counts_otherwise_follows_the_channel_s_policy(policy: str, code: bytes) -> None:
+    """B02: reject refuses every message of it, and keeps all."""
+    door = Door()
+    async with listening(door, batch_counts=policy) as receiver, raw_client(receiver.port) as client:
+        await client.send(BATCH[0] + siu("1") + siu("2") + BATCH[1] % 5)
+        answer = await client.answer()
+    assert [line[:6] for line in answer.split(b"\r") if line.startswith(b"MSA")] == [b"MSA|" + code] * 2
+    assert len(door.submissions) == 3
+    refusals = {submission.refusal.code if submission.refusal else "" for submission in door.submissions}
+    assert refusals == ({""} if policy == "flag" else {"hl7.batch_count"})
+    if policy == "flag":
+        assert [found.code for found in door.submissions[0].peek.findings] == ["hl7.batch_count"]
+
+
+async def test_the_same_batch_again_gets_the_same_response_batch() -> None:
+    """B04, invariant 7"""
+    door, batch, answers = Door(), BATCH[0] + siu("1") + siu("2") + BATCH[1] % 2, []
+    async with listening(door) as receiver:
+        for _ in range(2):
+            async with raw_client(receiver.port) as client:
+                await client.send(batch)
+                answers.append(await client.answer())
+    assert answers[0] == answers[1]
+
+
+async def test_a_message_of_a_batch_that_could_not_be_stored_is_told_alone() -> None:
+    """B05: the ledger goes away in the middle; what is stored is acknowledged, the rest is to be sent again."""
+    door = Door()
+
+    async def accept(submission: Submission) -> Receipt:
+        if submission.peek.control_id == "2":
+            raise Unavailable
+        return await door.accept(submission)
+
+    receiver = MllpReceiver("x", MllpIn(port=0), accept, door.report)
+    await receiver.start()
+    async with raw_client(receiver.port) as client:
+        await client.send(BATCH[0] + siu("1") + siu("2") + siu("3") + BATCH[1] % 3)
+        answer = await client.answer()
+    await receiver.stop(1.0)
+    assert [line[:8] for line in answer.split(b"\r") if line.startswith(b"MSA")] == [
+        b"MSA|AA|1", b"MSA|AR|2", b"MSA|AA|3"]
+    assert b"|207^" in answer
+
+
+async def test_a_batch_whose_envelope_cannot_be_stored_is_answered_by_closing() -> None:
+    """Invariant 1: no message of it was stored."""
+    door = Door()
+    door.unavailable = True
+    async with listening(door) as receiver, raw_client(receiver.port) as client:
+        await client.send(BATCH[0] + siu("1") + BATCH[1] % 1)
+        assert await client.closed()
+
+
 @pytest.mark.parametrize("mutual", [False, True])
 async def test_tls_and_mutual_tls(tmp_path: Path, mutual: bool) -> None:
     """F18: a client without certificate gets nowhere where one is required."""
