@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
@@ -10,6 +11,7 @@ from msgspec import UNSET
 
 from canonical.findings import Finding, Severity, declare, finding
 from canonical.model import CodeableConcept, Coding
+from canonical.paths import verbatim
 from mapper import codecs, document, model, times
 from mapper.format import Format, Node, Raw
 from mapper.model import INTEGER, STRUCT, TEXT
@@ -18,6 +20,7 @@ from mapper.reading import RECURRING, REMEMBERED
 from mapper.recorder import Recorder
 from mapper.run import REQUIRED, Run
 from mapper.times import Refused
+from mapper.unroll import Choice, Part, Simple, Unsaid, row_writer, writer
 from mapper.vocab import Vocab
 
 NO_CONTEXT = declare("map.no_context", Severity.FATAL, "a value that the table takes from the destination is not set",
@@ -28,14 +31,6 @@ CANNOT_WRITE = declare("map.cannot_write", Severity.ERROR, "no cell of the row c
 Writer: TypeAlias = Callable[[Any, Node, Run], None]
 Try: TypeAlias = Callable[[Any, Node, Run], bool]
 Encode: TypeAlias = Callable[[Any, Run], Raw]
-
-
-class _Unsaid(Exception):  # noqa: N818 - control flow between the alternatives of one row
-    """This cell cannot say the value; carries the finding if no other cell can."""
-
-    def __init__(self, found: Any) -> None:
-        super().__init__()
-        self.finding = found
 
 
 class WriteCompiler:
@@ -52,30 +47,84 @@ class WriteCompiler:
 
     def struct(self, plan: Plan) -> Writer:
         """The writer of a struct's fields."""
+        if self._recorder is None:
+            return writer(self._parts(plan))
         fields: list[tuple[str, Writer, Writer | None]] = []
         late: list[tuple[str, Writer, Writer | None]] = []
         for slot in plan.slots.values():
-            writer, always, conditional = self._slot(slot)
-            if writer is not None:
-                (late if conditional else fields).append((slot.name, self._named(slot, writer), always))
+            write_, always, conditional = self._slot(slot)
+            if write_ is not None:
+                (late if conditional else fields).append((slot.name, self._named(slot, write_), always))
         writers = (*fields, *late)
         constants = tuple(name for name, _ in plan.constants)
         recorder = self._recorder
 
         def write(value: Any, node: Node, run: Run) -> None:
-            for name, writer, always in writers:
+            for name, write_part, always in writers:
                 part = getattr(value, name)
                 if part is not UNSET:
-                    writer(part, node, run)
+                    write_part(part, node, run)
                 elif always is not None:
                     always(value, node, run)
-            if recorder is not None:
-                for name in constants:
-                    recorder.stack.append(f".{name}")
-                    recorder.wrote()
-                    recorder.stack.pop()
+            for name in constants:
+                recorder.stack.append(f".{name}")
+                recorder.wrote()
+                recorder.stack.pop()
 
         return write
+
+    def _parts(self, plan: Plan) -> list[Part]:
+        """The fields with what can be written without a call; those with a condition last."""
+        parts: list[Part] = []
+        late: list[Part] = []
+        for slot in plan.slots.values():
+            if slot.field.many and (choices := self._choices(slot)):
+                parts.append(Part(slot.name, choices, self._clears(slot)))
+                continue
+            write, always, conditional = self._slot(slot)
+            if write is not None:
+                leaf = slot.source
+                simple = self._simple(leaf) if isinstance(leaf, Leaf) and not slot.field.many else None
+                (late if conditional else parts).append(Part(slot.name, simple or write, otherwise=always))
+        return [*parts, *late]
+
+    def _choices(self, slot: Slot) -> tuple[Choice, ...]:
+        """The rows of a list, where each item belongs to one of them whatever else is in the list; else none."""
+        items = list(slot.items.items())
+        selects = [item.select for _, item in items if item.select]
+        positions = [item.index for _, item in items if item.index is not None]
+        rest = [item for _, item in items if item.index is None and not item.select]
+        fields = {tuple(name for name, _ in select) for select in selects}
+        if (slot.field.struct is Coding or len(fields) > 1 or len(set(selects)) < len(selects) or len(rest) > 1
+                or (positions and (selects or rest))):
+            return ()
+        choices = []
+        for item in [*(item for _, item in sorted(items, key=lambda one: one[1].index or 0)
+                       if item.index is not None), *(item for _, item in items if item.select), *rest]:
+            write = self._item(item)
+            if write is not None:
+                otherwise = self._defaults(item.source) if isinstance(item.source, Plan) else None
+                choices.append(Choice(write, item.index, item.select, _takes_all(item), otherwise))
+        return tuple(choices)
+
+    def _clears(self, slot: Slot) -> Callable[[Node, Run], None]:
+        """What is written for a list that was cleared."""
+        rest = any(item.index is None and not item.select and self._writes(item) for item in slot.items.values())
+        clears = tuple(self._clear(cell) for item in slot.items.values() if isinstance(item.source, Leaf)
+                       and (not item.select or not rest) for cell in item.source.cells if cell.writes)
+
+        def clear(node: Node, run: Run) -> None:
+            for each in clears:
+                each(node, run)
+            self._wrote()
+
+        return clear
+
+    @staticmethod
+    def _writes(item: Item) -> bool:
+        if isinstance(item.source, Leaf):
+            return any(cell.writes for cell in item.source.cells)
+        return not isinstance(item.source, Each) or item.source.only != "in"
 
     def _named(self, slot: Slot, writer: Writer) -> Writer:
         recorder, name = self._recorder, f".{slot.name}"
@@ -176,8 +225,7 @@ class WriteCompiler:
             return None
         rest_all = bool(rest) and _takes_all(rest[0][0])
         rest_writer = rest[0][1] if rest else None
-        clears = tuple(self._clear(cell) for item in slot.items.values() if isinstance(item.source, Leaf)
-                       and (not item.select or not rest) for cell in item.source.cells if cell.writes)
+        clear = self._clears(slot)
         recorder = self._recorder
         codings = slot.field.struct is Coding
 
@@ -196,9 +244,7 @@ class WriteCompiler:
 
         def write(value: Any, node: Node, run: Run) -> None:
             if value is None:
-                for clear in clears:
-                    clear(node, run)
-                self._wrote()
+                clear(node, run)
                 return
             done: set[int] = set()
             for index, writer in indexed.items():
@@ -262,8 +308,8 @@ class WriteCompiler:
         if len(cells) > 1:
             # A condition that is true already decides; otherwise the last cell that can say the value.
             attempts = [self._cell(cell, leaf, strictly=True) for cell in reversed(cells) if cell.when] + attempts
-        if len(cells) == 1 and (simple := self._simple(cells[0], leaf)) is not None:
-            return simple
+        if (simple := self._simple(leaf)) is not None:
+            return row_writer(simple)
         recorder = self._recorder
         composite = leaf.field.kind == STRUCT and all(cell.codec is None for cell in cells)
         unsaid = finding(CANNOT_WRITE, field=leaf.name, row=str(leaf.mark))
@@ -285,37 +331,28 @@ class WriteCompiler:
                             if value is None or not composite:
                                 recorder.wrote()
                         return
-                except _Unsaid as cannot:
+                except Unsaid as cannot:
                     found = cannot.finding
             if found is not None or len(attempts) > 1:
                 run.findings.append(found or unsaid)
 
         return write
 
-    def _simple(self, cell: Cell, leaf: Leaf) -> Writer | None:
+    def _simple(self, leaf: Leaf) -> Simple | None:
         """The usual row, one value at one place without conditions: nothing but the writing."""
-        if (self._recorder is not None or cell.when is not None or cell.unit is not None or cell.required == "yes"
-                or len(cell.targets) != 1 or cell.targets[0].outer):
+        cells = [cell for cell in leaf.cells if cell.writes]
+        if self._recorder is not None or len(cells) != 1:
+            return None
+        cell, format_ = cells[0], self._format
+        if (cell.when is not None or cell.unit is not None or cell.required == "yes" or len(cell.targets) != 1
+                or cell.targets[0].outer):
             return None
         place = cell.targets[0]
-        put, encode = self._put(place), self._encode(cell, place, leaf)
-        clear, can_clear = self._format.clear, self._format.can_clear
-        text = cell.codec is not None and cell.codec.name == "text" and cell.vocab is None and not cell.uri
-        verbatim = text and isinstance(self._format.absent, str)
-
-        def write(value: Any, node: Node, run: Run) -> None:
-            if verbatim and value and value.isalnum():
-                put(node, value)
-            elif value is None:
-                if can_clear:
-                    put(node, clear)
-            else:
-                try:
-                    put(node, encode(value, run))
-                except _Unsaid as cannot:
-                    run.findings.append(cannot.finding)
-
-        return write
+        text = ""
+        if cell.codec is not None and cell.codec.name == "text" and cell.vocab is None and not cell.uri:
+            text = "any" if format_.text(place.path.wire_type)[1] is verbatim else "plain"
+        return Simple(self._encode(cell, place, leaf), self._put(place), format_.absent,
+                      format_.clear if format_.can_clear else format_.absent, place.path.spot, text)
 
     def _cell(self, cell: Cell, leaf: Leaf, *, strictly: bool = False) -> Try:
         when = self._when(cell.when, strictly=strictly)
@@ -424,8 +461,8 @@ class WriteCompiler:
     def _encode(self, cell: Cell, place: Fetch, leaf: Leaf) -> Encode:
         at, field, row = place.word.text, leaf.name, str(leaf.mark)
 
-        def unsaid(refused: Refused) -> _Unsaid:
-            return _Unsaid(finding(refused.code, at=at, field=field, row=row, detail=refused.detail))
+        def unsaid(refused: Refused) -> Unsaid:
+            return Unsaid(finding(refused.code, at=at, field=field, row=row, detail=refused.detail))
 
         if leaf.field.kind == STRUCT and cell.codec is None:
             return self._composite(cell, place, leaf)
@@ -450,7 +487,7 @@ class WriteCompiler:
 
         return encode
 
-    def _amount(self, cell: Cell, place: Fetch, unsaid: Callable[[Refused], _Unsaid]) -> Encode:
+    def _amount(self, cell: Cell, place: Fetch, unsaid: Callable[[Refused], Unsaid]) -> Encode:
         assert cell.unit is not None
         seconds = 60 if cell.unit.places else times.unit_seconds(cell.unit.word) or 60
         number = self._planner.parts.format.number(place.path.wire_type)
@@ -474,7 +511,7 @@ class WriteCompiler:
             code = codes.get(str(value))
             if code is None:
                 if not passes:
-                    raise _Unsaid(found)
+                    raise Unsaid(found)
                 code = str(value)
             return write(code, run)
 
@@ -483,20 +520,26 @@ class WriteCompiler:
     def _composite(self, cell: Cell, place: Fetch, leaf: Leaf) -> Encode:
         plan = cell.others.get(place.path.wire_type, cell.composite)
         assert plan is not None
-        write = self.struct(plan)
-        new, close = self._format.new, self._format.close
-        wire_type = place.path.wire_type
+        new, close = partial(self._format.new, place.path.wire_type), self._format.close
+        if self._recorder is None:
+            write: Encode = writer(self._parts(plan), new=new, close=close)
+        else:
+            write = self._drafted(self.struct(plan), new)
         choose = self._concept(cell, leaf, place.word.text) if cell.vocab is not None else None
-
-        def encode(value: Any, run: Run) -> Raw:
-            if choose is not None:
-                value = choose(value)
-            draft = new(wire_type)
-            write(value, draft, run)
-            return close(draft)
+        encode = write if choose is None else lambda value, run: write(choose(value), run)
 
         recurring = self._recorder is None and plan.struct in RECURRING and isinstance(self._format.absent, str)
         return _remembering(encode) if recurring else encode
+
+    def _drafted(self, write: Writer, new: Callable[[], Node]) -> Encode:
+        close = self._format.close
+
+        def encode(value: Any, run: Run) -> Raw:
+            draft = new()
+            write(value, draft, run)
+            return close(draft)
+
+        return encode
 
     @staticmethod
     def _concept(cell: Cell, leaf: Leaf, at: str) -> Callable[[CodeableConcept], CodeableConcept]:
@@ -523,7 +566,7 @@ class WriteCompiler:
             if passes or not coding:
                 return concept if source is not None or not coding else msgspec.structs.replace(concept, coding=(
                     msgspec.structs.replace(coding[0], role="source"), *coding[1:]))
-            raise _Unsaid(found)
+            raise Unsaid(found)
 
         return choose
 
