@@ -32,8 +32,10 @@ BatchCounts = Annotated[Literal["flag", "reject"], Meta(
     description="What to do with a batch whose trailer (BTS-1, FTS-1) is missing or counts otherwise: 'flag' take its "
                 "messages and say so; 'reject' refuse all of them.")]
 
-_BOUNDARY: Final = re.compile(
-    rb"(?:\A(?:\xef\xbb\xbf)?[ \t\r\n\x0b]{0,3}|(?<=[\r\n])[ \t]{0,2}\x0b?)(MSH|FHS|BHS|BTS|FTS)(?:[^\w]|\Z)")
+_NAMES: Final = rb"(MSH|FHS|BHS|BTS|FTS)(?=\W|\Z)"
+_FIRST: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n\x0b]{0,3}" + _NAMES)
+# Begins with a set of characters, which the search engine skips to quickly.
+_BOUNDARY: Final = re.compile(rb"[\r\n]([ \t]{0,2}\x0b?)" + _NAMES)
 _LONGEST: Final = 10
 """Bytes of a boundary that may be split between two chunks."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -80,14 +82,17 @@ class Cutter:
 
     def _cut(self, safe: int) -> Iterator[Part]:
         buffer, start = self._buffer, 0
+        if not (self._searched or self._name) and safe >= 0 and (first := _FIRST.match(buffer)) is not None:
+            self._name, self._searched = first[1].decode("ascii"), first.end()
         for match in _BOUNDARY.finditer(buffer, self._searched):
-            if match.start() > safe:
+            begin = match.start(1)
+            if begin > safe:
                 break
             self._searched = match.end()
             if self._name:
-                yield Part(bytes(buffer[start:match.start()]), self._name)
-                start = match.start()
-            self._name = match[1].decode("ascii")
+                yield Part(bytes(buffer[start:begin]), self._name)
+                start = begin
+            self._name = match[2].decode("ascii")
         self._searched = max(self._searched, safe, 0) - start
         del buffer[:start]
         if len(buffer) > self._max_bytes:
