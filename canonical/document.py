@@ -88,6 +88,26 @@ class DocumentStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class DocumentContent(Value, frozen=True, kw_only=True):
+    """One part of a document as the message carries it (OBX). Bytes stay in the message (`Document.message_id`)."""
+
+    sequence: Tri[int] = ABSENT
+    """Its OBX: set id, from 1. Where the intake of documents finds the bytes."""
+    type: Tri[CodeableConcept] = ABSENT
+    """OBX-3"""
+    kind: Tri[str] = ABSENT
+    """OBX-2: TX, FT, ST text; ED bytes in the message; RP a pointer to them."""
+    media: Tri[str] = ABSENT
+    """ED-2, table HL70191: AP, application, Image, TEXT …"""
+    subtype: Tri[str] = ABSENT
+    """ED-3, table HL70291: PDF, JPEG, RTF …"""
+    encoding: Tri[str] = ABSENT
+    """ED-4: A, Hex, Base64."""
+    pointer: Tri[str] = ABSENT
+    """RP-1"""
+    text: Tri[str] = ABSENT
+
+
 class DocumentRelation(StrEnum):
     """FHIR DocumentRelationshipType."""
 
@@ -149,5 +169,9 @@ class Document(Entity, frozen=True, kw_only=True):
     fields: Many[Extracted] = ()
     text: Many[str] = ()
     """The text where the message itself carries it (OBX TX, FT)."""
+    contents: Many[DocumentContent] = ()
+    """Its parts as the message carries them, in order."""
+    control_id: Tri[str] = ABSENT
+    """MSH-10: names the document where the sender gives it no number."""
     duplicate_of: Tri[Identifier] = ABSENT
     revision_of: Tri[Identifier] = ABSENT

@@ -16,7 +16,6 @@ from canonical.model import (
     Diagnosis,
     Entity,
     Identifier,
-    Instant,
     Many,
     Participant,
     Patient,
@@ -133,10 +132,10 @@ class RequestStatus(StrEnum):
 
 
 class TimeWindow(Value, frozen=True, kw_only=True):
-    """A stretch of time that would suit (ARQ-11, FHIR Appointment.requestedPeriod)."""
+    """A stretch of time that would suit (ARQ-11, FHIR Appointment.requestedPeriod). A day will do for either end."""
 
-    start: Tri[Instant] = ABSENT
-    end: Tri[Instant] = ABSENT
+    start: Tri[Date] = ABSENT
+    end: Tri[Date] = ABSENT
     preference: Tri[str] = ABSENT
     """As sent (APR-1 parameter, for one)."""
 
@@ -144,7 +143,7 @@ class TimeWindow(Value, frozen=True, kw_only=True):
 class Preference(Value, frozen=True, kw_only=True):
     """One criterion of the requester (HL7 APR, SCV: parameter class and value)."""
 
-    kind: str
+    kind: Tri[str] = ABSENT
     """time, resource, location, slot-spacing, filler-override"""
     parameter: Tri[CodeableConcept] = ABSENT
     value: Tri[str] = ABSENT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from canonical.coverage import Difference
 from canonical.document import Extracted
 from canonical.model import Entity, Identifier, Instant, Many
 from canonical.phi import Value
@@ -58,6 +59,10 @@ class WorkTask(Entity, frozen=True, kw_only=True):
     """Page of the runbook that says what to do."""
     evidence: Many[Extracted] = ()
     """What the person must look at: for a doubtful field, where it stands on the page."""
+    differences: Many[Difference] = ()
+    """Ours and theirs side by side (X28, X39)."""
+    blocks: Tri[bool] = ABSENT
+    """True where the case must not go on before it is answered."""
     message_id: Tri[str] = ABSENT
     """The message it came from."""
     actions: Many[str] = ()

@@ -299,7 +299,17 @@ def _local(value: str, _notes: Notes) -> str:
     return f"{day}T{clock}" if clock else day
 
 
-NAMES: Final = ("uri", "phone", "present", "text", "urn", "query", "date", "time", "local", "hours", "joined")
+def _active_of_text(raw: Raw, _notes: Notes) -> bool:
+    flag = _ACTIVE.get(raw)
+    if flag is None:
+        raise Refused(NOT_BOOLEAN)
+    return flag
+
+
+#: Table HL70183, and what senders write instead.
+_ACTIVE: Final = {"A": True, "I": False, "Y": True, "N": False}
+
+NAMES: Final = ("uri", "phone", "present", "active", "text", "urn", "query", "date", "time", "local", "hours", "joined")
 
 
 def named(name: str, argument: str, wire_type: str, field: FieldType, text: TextCodec) -> Codec | None:
@@ -308,6 +318,8 @@ def named(name: str, argument: str, wire_type: str, field: FieldType, text: Text
     kind = field.kind
     if name == "present" and kind == BOOLEAN:
         return Codec("present", lambda _raw, _notes: True, None, whole=True)
+    if name == "active" and kind == BOOLEAN:
+        return Codec("active", _active_of_text, lambda value, _notes: "A" if value else "I")
     if name == "text" and kind == TEXT:
         return Codec("raw text", _same, _same, exact=True, whole=True)
     if name in ("urn", "query") and kind == STRUCT and field.struct is Identifier and argument:

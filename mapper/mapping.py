@@ -345,10 +345,11 @@ class Mapping:
         each = header.get("each")
         conditional = header.get("conditional")
         conditional_ = document.scalar(conditional, "conditional") if conditional is not None else None
-        events = self._events(header.get("events"), shape)
+        each_ = document.scalar(each, "each") if each is not None else None
+        each_place = planner.fetch(Word(each_.text, each_.mark), (shape,)) if each_ is not None else None
+        events = self._events(header.get("events"), (shape,) if each_place is None else (each_place.path.inside(), shape))
         if events and trigger is None:
             planner.problem(document.MISSING, table.header["events"].mark, "events need trigger: the path of their key")
-        each_ = document.scalar(each, "each") if each is not None else None
         return _Header(
             structure=structure, zone=_zone(document.scalar(zone_name, "zone")) if zone_name is not None else None,
             direction=_choice(header, "direction", ("both", "in", "out"), "both"),
@@ -357,7 +358,7 @@ class Mapping:
             constants=self._read_constants(header.get("constants"), shape),
             set_ids=tuple(word.text for word in self._words(table, "set_ids")),
             lossy=tuple(word.text for word in self._words(table, "lossy")),
-            each=planner.fetch(Word(each_.text, each_.mark), (shape,)) if each_ is not None else None,
+            each=each_place,
             conditional=planner.fetch(Word(conditional_.text, conditional_.mark), (shape,)) if conditional_ is not None
             else None,
             request=_choice(header, "request", ("update", "create"), "update"))
@@ -410,7 +411,7 @@ class Mapping:
                 self._planner.problems.extend(rejection.findings)
         return tuple(found)
 
-    def _events(self, node: Node | None, shape: Shape) -> dict[str, list[EventSpec]]:
+    def _events(self, node: Node | None, scopes: tuple[Shape, ...]) -> dict[str, list[EventSpec]]:
         if node is None:
             return {}
         found: dict[str, list[EventSpec]] = {}
@@ -418,12 +419,12 @@ class Mapping:
             items = entry.value.items if isinstance(entry.value, document.Sequence) else (entry.value,)
             for item in items:
                 try:
-                    found.setdefault(trigger, []).append(self._event(trigger, item, shape))
+                    found.setdefault(trigger, []).append(self._event(trigger, item, scopes))
                 except Rejection as rejection:
                     self._planner.problems.extend(rejection.findings)
         return found
 
-    def _event(self, trigger: str, node: Node, shape: Shape) -> EventSpec:
+    def _event(self, trigger: str, node: Node, scopes: tuple[Shape, ...]) -> EventSpec:
         if isinstance(node, Scalar):
             if node.text == "ignore":
                 return EventSpec(trigger, "", mark=node.mark)
@@ -446,7 +447,7 @@ class Mapping:
         when = cells.get("when")
         return EventSpec(trigger, kind, overrides,
                          document.boolean(creates, "creates") if creates is not None else kind in CREATING,
-                         self._planner.condition(document.scalar(when, "when"), (shape,)) if when is not None else None,
+                         self._planner.condition(document.scalar(when, "when"), scopes) if when is not None else None,
                          cells.mark)
 
     # -- reading --------------------------------------------------------------------------------------------
