@@ -6,7 +6,7 @@ ROUNDS ?= 10
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint bench chaos services requirements clean
+.PHONY: demo test lint bench chaos fuzz services requirements clean
 
 demo: $(READY)
 	$(BIN)/dragoman demo
@@ -26,6 +26,11 @@ bench: services
 # The tests that kill and shuffle, ROUNDS times as long as `make test` does: more examples, later deaths.
 chaos: services
 	DRAGOMAN_CHAOS_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest $(PYTEST_ARGS) tests/chaos tests/model
+
+# 250,000 mutated HL7 v2 messages; `make test` runs the first thousand of them.
+FUZZ_ROUNDS ?= 250
+fuzz: $(READY)
+	DRAGOMAN_FUZZ_ROUNDS=$(FUZZ_ROUNDS) $(BIN)/python -m pytest -q -s tests/hl7v2/test_fuzz.py
 
 # PostgreSQL and RabbitMQ: found or started on loopback (tests/services.py says in which order).
 services: $(READY)

@@ -68,7 +68,8 @@ CANNOT_ENCODE: Final = declare(
     "A value holds characters that the message's character set cannot express",
     "Set the destination's `charset` (MSH-18) to one that can, such as UNICODE UTF-8.")
 
-_HEADERS: Final = frozenset({"MSH", "FHS", "BHS"})
+HEADERS: Final = frozenset({"MSH", "FHS", "BHS"})
+"""Segments whose first two fields are the delimiters."""
 
 
 class Segment(msgspec.Struct, eq=False, gc=False):
@@ -88,7 +89,7 @@ class Segment(msgspec.Struct, eq=False, gc=False):
         text = self._text
         if text is None:
             fields, separator = self._split(), self._separator
-            text = self._text = (fields[0] + separator + separator.join(fields[2:]) if self.id in _HEADERS
+            text = self._text = (fields[0] + separator + separator.join(fields[2:]) if self.id in HEADERS
                                  else separator.join(fields))
         return text
 
@@ -105,7 +106,7 @@ class Segment(msgspec.Struct, eq=False, gc=False):
         Raises:
             ValueError: field 0, or the delimiter fields of a header, which belong to the message.
         """
-        if n < 1 or (n < 3 and self.id in _HEADERS):
+        if n < 1 or (n < 3 and self.id in HEADERS):
             raise ValueError(f"{self.id}-{n} cannot be written")
         fields = self._split()
         if n >= len(fields):
@@ -123,7 +124,7 @@ class Segment(msgspec.Struct, eq=False, gc=False):
             text = self._text
             assert text is not None
             fields = self._fields = text.split(self._separator)
-            if self.id in _HEADERS:
+            if self.id in HEADERS:
                 fields.insert(1, self._separator)
         return fields
 
@@ -270,11 +271,11 @@ def _look(message: Message, problem: Finding | None) -> list[Finding]:
     if message.prefix.strip(" \t\r\n\x0b\x00\ufeff"):
         found.append(finding(JUNK_BEFORE_HEADER, at="byte 0"))
     header = message.segments[0]
-    if header.id in _HEADERS and not delimiters_of(header.field(1), header.field(2))[1]:
+    if header.id in HEADERS and not delimiters_of(header.field(1), header.field(2))[1]:
         found.append(finding(ENCODING_CHARACTERS, at=f"{header.id}-2"))
     headers = ends = 0
     for number, segment in enumerate(message.segments, 1):
-        headers += segment.id in _HEADERS
+        headers += segment.id in HEADERS
         ends += segment.end != "\r"
         if not _NAME.match(segment.id):
             found.append(finding(NOT_A_SEGMENT, at=f"line {number}"))

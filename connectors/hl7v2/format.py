@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from canonical.paths import Cells, PathError, Spot
 from connectors.hl7v2.delimiters import NULL, STANDARD, components, repetitions, subcomponents
 from connectors.hl7v2.dictionary import Dictionary, Field, Node, dictionary
-from connectors.hl7v2.er7 import Message, Segment, parse
+from connectors.hl7v2.er7 import HEADERS, Message, Segment, parse
 from connectors.hl7v2.escapes import escape, unescape
 from connectors.hl7v2.structure import Group, groups
 
@@ -1090,9 +1090,10 @@ def reencoded(message: Message) -> Message:
     result.segments.clear()
     for segment in message.segments:
         fresh = new_segment(segment.id)
-        if segment.id == _HEADER:
-            fresh = Message.build().segments[0]
-        for number in range(3 if segment.id == _HEADER else 1, len(segment) + 1):
+        is_header = segment.id in HEADERS
+        if is_header:
+            fresh = Segment(segment.id, None, STANDARD.field, "\r", [segment.id, STANDARD.field, STANDARD.encoding])
+        for number in range(3 if is_header else 1, len(segment) + 1):
             raw = segment.field(number)
             if raw:
                 fresh.set(number, "~".join(
