@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,10 +36,11 @@ LARGEST: Final = 6_000
 """Bytes of a seed: mutations of its beginning find as much, and more of them fit into a minute."""
 SLOW_S: Final = 2.0
 """What no message of this size may take, on any machine: a loop that does not end, a regular expression that explodes."""
-TOKENS: Final = (b"|", b"^", b"~", b"\\", b"&", b"#", b"\r", b"\n", b"\r\n", b"\x0b", b"\x1c", b"\x1c\r", b"\x00", b"\x1b$B",
-                 b"\x1b(B", b"\xff\xfe", b"\xef\xbb\xbf", b"\x80", b"\xc3\x28", b'""', b"MSH", b"\rMSH|^~\\&|", b"\rZZZ|1", b"MSA|AA|",
-                 b"\\X0D\\", b"\\XZZ\\", b"\\C2842\\", b"\\M242842\\", b"\\.br\\", b"\\E\\E\\", b"\\F", b"UNICODE UTF-16", b"\rDSC|X|F\r",
-                 b"\rADD|more\r", b"\rBTS|9\r", b"FHS|^~\\&", b"8859/1", b"ISO IR87", b"-1", b"9" * 40, b" ", b"\t")
+TOKENS: Final = (
+    b"|", b"^", b"~", b"\\", b"&", b"#", b"\r", b"\n", b"\r\n", b"\x0b", b"\x1c", b"\x1c\r", b"\x00", b"\x1b$B", b"\x1b(B",
+    b"\xff\xfe", b"\xef\xbb\xbf", b"\x80", b"\xc3\x28", b'""', b"MSH", b"\rMSH|^~\\&|", b"\rZZZ|1", b"MSA|AA|", b"\\X0D\\",
+    b"\\XZZ\\", b"\\C2842\\", b"\\M242842\\", b"\\.br\\", b"\\E\\E\\", b"\\F", b"UNICODE UTF-16", b"\rDSC|X|F\r",
+    b"\rADD|more\r", b"\rBTS|9\r", b"FHS|^~\\&", b"8859/1", b"ISO IR87", b"-1", b"9" * 40, b" ", b"\t")
 REFUSED: Final = finding(declare("test.fuzz", Severity.ERROR, "test: refused", "none"), at="MSH-9")
 
 
@@ -107,8 +109,7 @@ def exercise(raw: bytes) -> str:
     try:
         message = parse(raw)
     except Rejection as rejection:
-        assert rejection.findings[0].code == "hl7.no_header"
-        return "rejected"
+        return rejection.findings[0].code
     assert message.emit() == raw, "emit(parse(x)) == x (P13)"
     delimiters = message.delimiters
     for segment in message.segments:
@@ -150,5 +151,6 @@ def test_no_mutated_message_crashes_hangs_or_changes(tmp_path: Path) -> None:
             assert time.perf_counter() - began < SLOW_S, f"round {number}, message {index}, seed {name} hangs"
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
     assert sum(outcomes.values()) == ROUNDS * EACH
+    assert set(outcomes) <= {"read", "odd", "hl7.no_header"}
     assert outcomes["read"] + outcomes["odd"] > ROUNDS * EACH / 4, "mutations that leave no message find nothing"
-    print(f"{sum(outcomes.values()):,} mutated messages: {outcomes}")
+    sys.stdout.write(f"{sum(outcomes.values()):,} mutated messages: {outcomes}\n")
