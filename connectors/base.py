@@ -96,6 +96,8 @@ class Dispatch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     content_type: str
     attributes: Mapping[str, str] = {}
     """What the format adds for the transport: ``url.search`` for a conditional update, and the like."""
+    findings: tuple[Finding, ...] = ()
+    """What was lost in fitting it to the peer: kept with the delivery."""
 
 
 class Delivered(msgspec.Struct, frozen=True, gc=False):

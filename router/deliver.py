@@ -485,6 +485,7 @@ class Gatekeeper:
             age_s=max(0, now - entry.born) / 1e6, idempotent=self._settings.idempotent,
             chance=self._chance())
         self._note_health(verdict)
+        lost = entry.dispatch.findings if entry.dispatch is not None else ()
         if verdict.outcome is not AttemptOutcome.UNKNOWN:
             entry.dispatch = None
         delivered = verdict.state is DeliveryState.DELIVERED
@@ -498,7 +499,7 @@ class Gatekeeper:
             delivery_id=delivery.id, state=verdict.state, at=now, code=verdict.code, reason=verdict.reason,
             attempts=delivery.attempts + (1 if verdict.counted else 0),
             due_at=now + int(verdict.delay_s * 1e6) if verdict.state is DeliveryState.PENDING else 0,
-            findings=() if verdict.finding is None or delivered else (verdict.finding,), attempt=attempt))
+            findings=lost if verdict.finding is None or delivered else (verdict.finding, *lost), attempt=attempt))
 
     def _note_health(self, verdict: retry.Verdict) -> None:
         now = self._clock.now()

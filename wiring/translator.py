@@ -70,8 +70,11 @@ class SiteTranslator:
         if writing.fatal:
             raise Rejection(*writing.findings)
         codec = self._codecs[mapping.format.family]
-        return Dispatch(identity=identity, body=Phi(codec.encode(writing.wire)),
-                        content_type=codec.content_type, attributes=writing.attributes)
+        # What a partner can take is a matter of its connection, not of the tables (C04, L02).
+        fit = getattr(destination.settings, "fit", None) if mapping.format.family == "hl7v2" else None
+        body, lost = (codec.encode(writing.wire), ()) if fit is None else fit.apply(writing.wire)
+        return Dispatch(identity=identity, body=Phi(body), content_type=codec.content_type,
+                        attributes=writing.attributes, findings=lost)
 
 
 def undecodable(value: object, field: str) -> Iterator[str]:

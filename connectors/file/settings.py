@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from connectors.hl7v2.batch import BatchCounts
+from connectors.hl7v2.fit import Fit
 
 Name = Annotated[str, Meta(pattern=r"^[^/\\]+$")]
 
@@ -49,4 +50,5 @@ class FileOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     path: Annotated[str, Meta(min_length=1, description="The folder.")]
     suffix: Annotated[str, Meta(pattern=r"^\.[A-Za-z0-9.]+$", description="End of the names.")] = ".hl7"
     max_sessions: Annotated[int, Meta(ge=1, le=64, description="Files written at the same time.")] = 4
+    fit: Fit = Fit()
     mode: Annotated[str, Meta(pattern=r"^0[0-7]{3}$", description="Permissions of the files.")] = "0640"

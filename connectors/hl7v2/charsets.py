@@ -82,7 +82,9 @@ def decode(raw: bytes, default: str = "") -> Text:
     for mark, codec in _MARKS:
         if raw.startswith(mark):
             return _lossless(raw[len(mark):], codec, mark, None)
-    declared = _declared(raw)
+    declared, others = _declared(raw)
+    if _ESCAPE in raw and (switched := _switched(others)):
+        return _lossless(raw, switched, b"", None)
     codec = codec_of(declared)
     if codec:
         return _lossless(raw, codec, b"", None)
@@ -110,14 +112,27 @@ def _lossless(raw: bytes, codec: str, mark: bytes, problem: Code | None) -> Text
 _EXACT: Final = frozenset({"ascii", "utf-8", "cp1252", *(f"iso8859-{n}" for n in (*range(1, 10), 15))})
 
 
-def _declared(raw: bytes) -> str:
-    """MSH-18, first repetition, read from the bytes."""
+def _switched(names: tuple[str, ...]) -> str:
+    """The codec that follows escape sequences between the sets of MSH-18 (C02); empty where no set needs it.
+
+    The first repetition is what a message begins with, the others are switched to (ISO 2022, MSH-20). Python has one
+    codec for the sets that Japanese, Korean and Chinese messages combine with ASCII and Latin letters in this way.
+    """
+    return next((codec for codec in map(codec_of, names) if codec in _SWITCHING), "")
+
+
+_SWITCHING: Final = frozenset({"iso2022_jp_2"})
+
+
+def _declared(raw: bytes) -> tuple[str, tuple[str, ...]]:
+    """MSH-18, read from the bytes: its first repetition, and all of them."""
     start = raw.find(b"MSH")
     header = raw[start:].split(b"\r", 1)[0].split(b"\n", 1)[0] if start >= 0 else b""
     if len(header) < 9:
-        return ""
+        return "", ()
     fields = header.split(header[3:4], 18)
     if len(fields) < 18:
-        return ""
+        return "", ()
     repetition = fields[1][1:2] or b"~"
-    return fields[17].split(repetition, 1)[0].decode("ascii", "replace")
+    names = tuple(name.decode("ascii", "replace") for name in fields[17].split(repetition))
+    return names[0], names

@@ -181,13 +181,15 @@ class Message(msgspec.Struct, eq=False, gc=False):
         text = "".join(parts)
         if not self.charset and text.isascii():
             return self.mark + text.encode("ascii")
-        codec = self.charset or self._declared()
+        codec = self.charset or self.declared
         try:
             return self.mark + text.encode(codec, "surrogateescape")
         except UnicodeError:
             raise Rejection(finding(CANNOT_ENCODE)) from None
 
-    def _declared(self) -> str:
+    @property
+    def declared(self) -> str:
+        """Python's codec for MSH-18; UTF-8 where it names none."""
         header = self.first("MSH")
         names = repetitions(header.field(18), self.delimiters) if header else [""]
         return codec_of(names[0]) or "utf-8"

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from connectors.hl7v2.batch import BatchCounts
 from connectors.hl7v2.disposition import DispositionRule
+from connectors.hl7v2.fit import Fit
 from connectors.hl7v2.tls import TlsClient, TlsServer
 
 __all__ = ["AckMode", "MllpIn", "MllpOut", "TlsClient", "TlsServer"]
@@ -72,5 +73,6 @@ class MllpOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                                                    "before the HL7 acknowledgement. Where the message asks for no "
                                                    "accept acknowledgement (MSH-15 NE), they are the answer."
                                                    )] = False
+    fit: Fit = Fit()
     dispositions: Annotated[tuple[DispositionRule, ...], Meta(
         description="What this partner's negative answers mean; these rows come before the defaults.")] = ()

@@ -117,3 +117,28 @@ def test_no_byte_is_ever_lost(body: bytes, declared: str, default: str) -> None:
     raw = message(declared, body)
     text, codec, mark, _ = decode(raw, default)
     assert mark + text.encode(codec or "ascii", "surrogateescape") == raw
+
+
+@pytest.mark.parametrize("declared", ["ASCII~ISO IR87", "ISO IR6~ISO IR14~ISO IR87", "8859/1~ISO IR87", "~ISO IR159"])
+def test_the_other_sets_of_msh_18_are_switched_to_by_escape_sequences(declared: str) -> None:
+    """C02: the first set is what a message begins with; ESC $ B and the like switch (ISO 2022, MSH-20)."""
+    raw = message(declared, "Yamada^Tarou~山田^太郎".encode("iso2022_jp_2"))
+    assert b"\x1b$B" in raw
+    parsed = parse(raw)
+    assert name_of(parsed) == "Yamada^Tarou~山田^太郎"
+    assert parsed.findings == ()
+    assert parsed.emit() == raw
+
+
+def test_sets_that_are_never_switched_to_change_nothing() -> None:
+    """C02: without escape sequences the first set counts."""
+    raw = message("8859/1~ISO IR87", "Müller".encode("latin-1"))
+    assert name_of(parse(raw)) == "Müller"
+
+
+def test_a_switch_that_cannot_be_followed_is_kept_and_flagged() -> None:
+    """C02, C03: DICOM's way of Korean, which Python has no codec for."""
+    raw = message("ASCII~ISO IR87", b"\x1b$)C\xb1\xe8")
+    parsed = parse(raw)
+    assert [found.code for found in parsed.findings] == ["hl7.charset_mismatch"]
+    assert parsed.emit() == raw

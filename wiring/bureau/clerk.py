@@ -80,7 +80,8 @@ def _write(translator: SiteTranslator, one: Outgoing) -> Result:
     delivery = Delivery(id=one.id, message_seq=0, event_id=one.event.id, destination=one.destination, lane="",
                         partition=0, due_at=0)
     written = translator.write(delivery, one.event, one.state)
-    return WriteDone(written.identity, written.body.reveal(), written.content_type, written.attributes)
+    return WriteDone(written.identity, written.body.reveal(), written.content_type, written.attributes,
+                     written.findings)
 
 
 if __name__ == "__main__":

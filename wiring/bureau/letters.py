@@ -77,6 +77,7 @@ class WriteDone(Letter, frozen=True, gc=False):
     body: bytes
     content_type: str
     attributes: Mapping[str, str]
+    findings: tuple[Finding, ...] = ()
 
 
 class Refused(Letter, frozen=True, gc=False):
