@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import heapq
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, TypeAlias
 
@@ -53,6 +53,12 @@ LOST_EVENT: Final = declare(
     "delivery.event_missing", Severity.ERROR, "The event of the delivery is not in the ledger any more.",
     "It was purged or the database was restored in part: skip the delivery, or reprocess the message.")
 
+BEHIND: Final = declare(
+    "delivery.behind_merge", Severity.INFO, "What was planned for the old number before the merge had to go first.",
+    "Nothing to do: it held the deliveries about the survivor back and sent nothing itself.")
+
+#: Seconds between looks whether what a barrier waits for has gone.
+BARRIER_S: Final = 0.5
 #: Consecutive failures of different deliveries after which the destination itself is taken to be in trouble.
 TROUBLE: Final = 3
 #: Deliveries marked in flight at once where repeating one is harmless.
@@ -354,6 +360,11 @@ class Gatekeeper:
         return max(min([(moment - now) / 1e6 for moment in moments], default=60.0), 0.001)
 
     async def _dispatch(self, picked: Sequence[Entry]) -> None:
+        for entry in picked:
+            if entry.delivery.barrier:
+                self._spawn(self._pass(entry))
+        if not (picked := [entry for entry in picked if not entry.delivery.barrier]):
+            return
         try:
             written = await self._write(picked)
         except LedgerUnavailable:
@@ -382,12 +393,32 @@ class Gatekeeper:
             return
         for entry in entries:
             if entry.delivery.id in marked:
-                task = asyncio.create_task(self._send(entry))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-                task.add_done_callback(report)
+                self._spawn(self._send(entry))
         if len(marked) < len(entries):
             await self._look_again(holding, [e for e in entries if e.delivery.id not in marked])
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(report)
+
+    async def _pass(self, entry: Entry) -> None:
+        """A barrier is the oldest of its lane: done, once nothing older is open in the lane of the old number."""
+        try:
+            waits = self.name in await self._work.behind(entry.delivery.message_seq)
+        except LedgerUnavailable:
+            await self._put_back([entry])
+            return
+        now = self._clock.now()
+        if not waits:
+            self._settle(entry, Settlement(delivery_id=entry.delivery.id, state=DeliveryState.SKIPPED, at=now,
+                                           attempts=entry.delivery.attempts, reason=BEHIND.name))
+            return
+        self._busy -= 1
+        entry.busy = False
+        entry.delivery = msgspec.structs.replace(entry.delivery, due_at=now + int(BARRIER_S * 1e6))
+        self._schedule(entry)
 
     async def _look_again(self, holding: Holding, entries: Sequence[Entry]) -> None:
         """Not pending any more: a person or a newer state has settled them. They keep their place in the lane

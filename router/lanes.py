@@ -63,6 +63,11 @@ class Gate:
                 self._homes[fence.lane] = fence.home
         return any(self._fences.get(lane) != seq for lane, seq in before.items())
 
+    @property
+    def holders(self) -> list[int]:
+        """Seqs of the unprocessed messages, parked ones apart, that hold others back."""
+        return sorted(set(self._blocked.values()) - set(self.parked.values()))
+
     def restart(self, parked: Mapping[str, int]) -> int:
         """Forget who was held, keep who is parked. Returns the seq to read again from (exclusive)."""
         first = min(self.held, default=0)

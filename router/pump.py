@@ -11,7 +11,7 @@ The pump shares the event loop with receivers that owe acknowledgements: it give
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -24,7 +24,7 @@ from canonical.history import WrongSubject
 from router.conditions import Facts
 from router.holding import Holding
 from router.lanes import Gate
-from router.merges import aliases_of
+from router.merges import aliases_of, lanes_of
 from router.scoring import Advised, Panel
 from router.site import Destination
 from router.subjects import Step, Subjects
@@ -60,7 +60,7 @@ class Outbound(Protocol):
     def waiting(self, destination: str, subject_key: str) -> Sequence[str]:
         """Ids of deliveries of a subject that wait there and could be replaced by a newer state."""
 
-    def add(self, holding: Holding, planned: Sequence[tuple[NewDelivery, Event]]) -> None:
+    def add(self, holding: Holding, planned: Sequence[tuple[NewDelivery, Event | None]]) -> None:
         """These deliveries have been committed."""
 
     def withdraw(self, delivery_ids: Iterable[str]) -> None:
@@ -80,6 +80,8 @@ class Plan(msgspec.Struct):
     translation: Translation
     findings: list[Finding]
     steps: list[Step] = []
+    behind: Collection[str] = ()
+    """Destinations that still owe something to the old number of a merge."""
     advice: list[tuple[Advised, ...]] = []
 
 
@@ -165,6 +167,11 @@ class Pump:
         changed = changed or parked != gate.parked
         for seq, lanes in list(gate.waiting.items()):
             changed = changed or await self._work.clear_before(lanes, seq)
+        if thoroughly and not changed:
+            # A merge may have put into another partition, behind our back, what holds others here.
+            for seq in gate.holders:
+                found = await self._work.received(partition, seq - 1, 1)
+                changed = changed or not found or found[0].seq != seq
         if changed:
             self._after = min(self._after, gate.restart(parked))
         return changed
@@ -217,6 +224,8 @@ class Pump:
                 continue
             try:
                 plan.steps = await batch.fold(plan.translation.events, plan.findings)
+                if any(aliases_of(step.event) for step in plan.steps):
+                    plan.behind = await self._work.behind(plan.message.seq)
             except WrongSubject:
                 done.append(self._park(plan.message, (finding(WRONG_SUBJECT),), plan.translation.revision))
                 continue
@@ -225,13 +234,10 @@ class Pump:
             except Exception as error:  # a defect of ours must cost one message, not the feed
                 done.append(self._broken(plan.message, error, plan.translation.revision))
                 continue
-            for step in plan.steps:
-                for old, survivor in aliases_of(step.event):
-                    batch.merged(old, survivor)
             kept.append(plan)
             await self._breathe()
         await self._advise(kept)
-        planned: dict[tuple[str, str], tuple[NewDelivery, Event]] = {}
+        planned: dict[tuple[str, str], tuple[NewDelivery, Event | None]] = {}
         for plan in kept:
             try:
                 done.append(self._decide(plan, planned))
@@ -309,24 +315,33 @@ class Pump:
         for plan in plans:
             plan.advice = [next(answers) for _ in plan.steps]
 
-    def _decide(self, plan: Plan, planned: dict[tuple[str, str], tuple[NewDelivery, Event]]) -> Processed:
+    def _decide(self, plan: Plan, planned: dict[tuple[str, str], tuple[NewDelivery, Event | None]]) -> Processed:
         message, now = plan.message, self._clock.now()
         decisions: list[Decision] = []
         deliveries: list[NewDelivery] = []
         superseded: list[str] = []
         states: dict[str, State] = {}
         aliases: list[tuple[str, str]] = []
+        for name in sorted(plan.behind):
+            barrier = NewDelivery(
+                id=f"{message.id}!{name}", message_seq=message.seq, event_id=plan.steps[0].event.id, destination=name,
+                lane=message.lanes[0], partition=message.partition, due_at=now)
+            deliveries.append(barrier)
+            planned[name, barrier.id] = barrier, None
         for step, advice in zip(plan.steps, plan.advice, strict=True):
             event = step.event
             if step.changed or not step.late:
                 states[event.subject_key] = step.state
-            aliases.extend(aliases_of(event))
+            if pairs := aliases_of(event):
+                aliases.extend((*pairs, *lanes_of(pairs, message.lanes)))
             facts = Facts(event, step.state.entity, {one.scorer: one.answer for one in advice}, step.late)
             judgement = self._rulebook.judge(facts)
             decisions.append(Decision(id=f"{event.id}:triage", event_id=event.id, kind="triage", at=now,
                                       body=self._rulebook.record(judgement, advice, step.late)))
             for name in judgement.destinations:
                 destination = self._destinations[name]
+                if step.derived and destination.content != "state":
+                    continue  # it is told what was said, and nobody has said this
                 overtaken = step.late and (
                     not step.changed if destination.content == "state" else not destination.accepts_stale)
                 delivery = NewDelivery(
@@ -353,9 +368,11 @@ class Pump:
             wanted=any(self._outbound.wanted(step.event) for step in plan.steps))
 
     def _committed(self, messages: Sequence[Message], done: Sequence[Processed],
-                   planned: Sequence[tuple[NewDelivery, Event]]) -> None:
+                   planned: Sequence[tuple[NewDelivery, Event | None]]) -> None:
         for one in done:
             self._subjects.keep(one.states)
+            if one.aliases:  # what waited in the lane of the old number may be ours now, however old it is
+                self.rewind()
             if one.superseded:
                 self._outbound.withdraw(one.superseded)
         if planned:

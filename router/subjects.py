@@ -15,9 +15,23 @@ import msgspec
 from canonical import history
 from canonical.entities import AnyEntity
 from canonical.event import Event
-from canonical.findings import Finding
+from canonical.findings import Finding, finding
+from canonical.model import Appointment, Patient
+from router.merges import (
+    DOUBLE_BOOKING,
+    LANDED,
+    MERGED,
+    UNMERGED,
+    aliases_of,
+    concerned,
+    consequences,
+    directed,
+    landed,
+)
+from store.aliases import link, survivor
 from store.ledger import Work
 from store.records import State
+from store.retention import closed
 
 #: Subjects kept per partition. A state is about 5 KB.
 KEPT: Final = 1_024
@@ -32,6 +46,8 @@ class Step(msgspec.Struct, frozen=True):
     """The event is older than what was known."""
     changed: bool
     """The state is another one than before."""
+    derived: bool = False
+    """No sender said it: it follows from what was said about the person of the visit."""
 
 
 class Subjects:
@@ -41,31 +57,30 @@ class Subjects:
         self._work = work
         self._kept = kept
         self._states: OrderedDict[str, State | None] = OrderedDict()
-        self._aliases: OrderedDict[str, str] = OrderedDict()
 
     def forget(self) -> None:
         """Read everything anew: somebody else may have written."""
         self._states.clear()
-        self._aliases.clear()
 
     async def prepare(self, events: Iterable[Event]) -> Batch:
         """Everything that folding these events needs, read in two queries at most."""
         batch = list(events)
-        people = {key for event in batch for key in (event.patient_key, event.subject_key)
-                  if key.startswith("patient:") and key not in self._aliases}
-        if people:
-            found = await self._work.aliases(people)
-            for key in people:
-                self._aliases[key] = found.get(key, key)
+        people = {key for event in batch for key in (event.patient_key, event.subject_key, *concerned(event))
+                  if key.startswith("patient:")}
+        # Never from memory: a merge is processed elsewhere, and this would be the last to hear of it.
+        aliases = dict(await self._work.aliases(people)) if people else {}
         needed: set[str] = set()
         missing: set[str] = set()
         for event in batch:
-            subject = self._aliases.get(event.subject_key, event.subject_key)
+            subject = aliases.get(event.subject_key, event.subject_key)
             needed.add(subject)
-            if subject not in self._states:
+            if event.patient_key in aliases or event.subject_key in aliases:
+                # Messages of a person who was merged, once, came by two lanes: what is in memory may be half of it.
                 missing.add(subject)
-            elif self._aliases.get(event.patient_key, event.patient_key) != event.patient_key:
-                # Messages of a merged person come by two lanes: what is in memory may be half of it.
+                if (end := aliases.get(event.patient_key)) is not None and end != event.patient_key:
+                    needed.add(end)
+                    missing.add(end)
+            elif subject not in self._states:
                 missing.add(subject)
             else:
                 self._states.move_to_end(subject)
@@ -75,7 +90,10 @@ class Subjects:
                 self._states[subject] = known.get(subject)
                 self._states.move_to_end(subject)
         self._trim(len(needed))
-        return Batch(self._work, self._states, self._aliases)
+        whose = {key for event in batch for key in concerned(event)}
+        whose |= {aliases[key] for key in whose if key in aliases}
+        visits = await self._work.open_of(whose) if whose else ()
+        return Batch(self._work, self._states, aliases, visits)
 
     def keep(self, states: Iterable[State]) -> None:
         """These states have been committed."""
@@ -87,38 +105,69 @@ class Subjects:
         """Drop the subjects that were not asked for longest; those of the batch under way came last."""
         while len(self._states) > max(self._kept, needed):
             self._states.popitem(last=False)
-        while len(self._aliases) > max(self._kept, needed) * 2:
-            self._aliases.popitem(last=False)
 
 
 class Batch:
     """The fold of one batch on top of what is committed; thrown away if the commit fails."""
 
-    def __init__(self, work: Work, states: OrderedDict[str, State | None],
-                 aliases: OrderedDict[str, str]) -> None:
+    def __init__(self, work: Work, states: OrderedDict[str, State | None], aliases: dict[str, str],
+                 visits: Iterable[State]) -> None:
         self._work = work
         self._states = states
         self._aliases = aliases
+        self._visits = {state.subject_key: state for state in visits}
         self._fresh: dict[str, State] = {}
         self._events: dict[str, list[Event]] = {}
 
     async def fold(self, events: Sequence[Event], findings: list[Finding]) -> list[Step]:
         """Add the events of one message to their subjects: all of them, or none where one cannot be added.
 
+        What they mean for the open visits of their persons follows each of them (`router.merges.consequences`).
+
         Raises:
             history.WrongSubject: an event is about another type of entity than its subject.
         """
-        if len(events) == 1:
-            return [await self._fold(events[0], findings)]
+        if len(events) == 1 and events[0].type not in {MERGED, UNMERGED}:
+            event = self._landed(events[0], findings)
+            step = await self._fold(event, findings)
+            return [step, *(await self._follow(event, findings) if concerned(event) else ())]
         fresh, known = dict(self._fresh), {key: list(told) for key, told in self._events.items()}
+        aliases = dict(self._aliases)
+        steps: list[Step] = []
         try:
-            return [await self._fold(event, findings) for event in events]
+            for said in events:
+                event = self._landed(said, findings)
+                steps.append(await self._fold(event, findings))
+                for old, new in aliases_of(event):
+                    link(self._aliases, old, new)
+                if concerned(event):
+                    steps += await self._follow(event, findings)
         except BaseException:
-            self._fresh, self._events = fresh, known
+            self._fresh, self._events, self._aliases = fresh, known, aliases
             raise
+        return steps
+
+    async def _follow(self, event: Event, findings: list[Finding]) -> list[Step]:
+        """What an event about a person does to the open visits."""
+        steps, clashes = [], 0
+        for derived in consequences(event, self._open(frozenset(concerned(event)))):
+            step = await self._fold(derived, findings)
+            if step.changed:
+                steps.append(msgspec.structs.replace(step, derived=True))
+                if isinstance(derived.entity, Appointment):
+                    clashes += len(derived.entity.conflicts or ())
+        if clashes:
+            findings.append(finding(DOUBLE_BOOKING, detail=f"pairs: {clashes}"))
+        return steps
+
+    def _open(self, people: frozenset[str]) -> dict[str, State]:
+        """States of the open visits of some people, as they are in this batch."""
+        visits = {**self._visits, **self._fresh}
+        return {subject: state for subject, state in sorted(visits.items())
+                if state.patient_key in people and isinstance(state.entity, Appointment) and state.entity.status
+                and not closed(state.entity)}
 
     async def _fold(self, event: Event, findings: list[Finding]) -> Step:
-        event = self._landed(event)
         subject = event.subject_key
         before = await self._before(subject)
         key = history.sort_key(event)
@@ -143,18 +192,24 @@ class Batch:
     async def _before(self, subject: str) -> State | None:
         if (fresh := self._fresh.get(subject)) is not None:
             return fresh
+        if (visit := self._visits.get(subject)) is not None:
+            return visit
         if subject not in self._states:  # a merge earlier in this batch led here
             self._states[subject] = (await self._work.states([subject])).get(subject)
         return self._states[subject]
 
-    def merged(self, old: str, survivor: str) -> None:
-        """From here on messages about `old` land on `survivor`; the same key twice ends that."""
-        self._aliases[old] = survivor
+    def _end(self, key: str) -> str:
+        return survivor(self._aliases, key)
 
-    def _landed(self, event: Event) -> Event:
+    def _landed(self, event: Event, findings: list[Finding]) -> Event:
         """The event, about the survivor where its person was merged into another (A4.3)."""
-        person = self._aliases.get(event.patient_key, event.patient_key)
-        subject = self._aliases.get(event.subject_key, event.subject_key)
-        if person == event.patient_key and subject == event.subject_key:
+        if event.type in {MERGED, UNMERGED}:
+            return directed(event, self._end)
+        old = event.patient_key or event.subject_key
+        end = self._end(old)
+        if end == old or not old.startswith("patient:"):
             return event
-        return msgspec.structs.replace(event, patient_key=person, subject_key=subject)
+        findings.append(finding(LANDED))
+        known = self._fresh.get(end) or self._states.get(end)
+        return landed(event, old, end, known.entity.identifiers
+                      if known is not None and isinstance(known.entity, Patient) else ())

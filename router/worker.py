@@ -51,7 +51,7 @@ class Outgoing:
         """See `router.pump.Outbound`."""
         return self._gatekeepers[destination].waiting(subject_key)
 
-    def add(self, holding: Holding, planned: Sequence[tuple[NewDelivery, Event]]) -> None:
+    def add(self, holding: Holding, planned: Sequence[tuple[NewDelivery, Event | None]]) -> None:
         """See `router.pump.Outbound`."""
         for name, gatekeeper in self._gatekeepers.items():
             if mine := [pair for pair in planned if pair[0].destination == name]:

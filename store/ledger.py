@@ -132,6 +132,9 @@ class Work(Protocol):
     async def open_deliveries(self, partition: int) -> Sequence[Delivery]:
         """Everything PENDING, INFLIGHT or PARKED of a partition, in (message_seq, id) order."""
 
+    async def behind(self, message_seq: int) -> Collection[str]:
+        """Destinations with an open delivery of an older message in a further lane of this message."""
+
     async def events(self, event_ids: Collection[str]) -> Mapping[str, Event]:
         """Events by id."""
 

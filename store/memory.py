@@ -229,6 +229,11 @@ class MemoryLedger(MemoryTasks):
     async def open_deliveries(self, partition: int) -> Sequence[Delivery]:
         return self._ordered(d for d in self._deliveries.values() if d.partition == partition and d.state.open)
 
+    async def behind(self, message_seq: int) -> Collection[str]:
+        lanes = frozenset(self._messages[message_seq].lanes[1:])
+        return {d.destination for d in self._deliveries.values()
+                if d.lane in lanes and d.message_seq < message_seq and d.state.open}
+
     @staticmethod
     def _ordered(deliveries: Iterable[Delivery]) -> list[Delivery]:
         return sorted(deliveries, key=lambda d: (d.message_seq, d.id))

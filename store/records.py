@@ -69,7 +69,7 @@ class DeliveryState(StrEnum):
     SUPERSEDED = "superseded"
     """A newer state of its subject is there already."""
     SKIPPED = "skipped"
-    """A person decided, with a reason."""
+    """A person decided, with a reason; or it was a `NewDelivery.barrier` that has done its duty."""
 
     @property
     def open(self) -> bool:
@@ -148,6 +148,12 @@ class NewDelivery(Record, frozen=True, kw_only=True, gc=False):
     state: DeliveryState = DeliveryState.PENDING
     reason: str = ""
     priority: int = 0
+
+    @property
+    def barrier(self) -> bool:
+        """True for one that sends nothing: ``MESSAGE_ID!DESTINATION`` holds the lane of a survivor until the
+        deliveries planned before the merge in the lane of the old number are done (A4.8)."""
+        return "!" in self.id
 
 
 class Delivery(NewDelivery, frozen=True, kw_only=True):

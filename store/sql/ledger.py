@@ -232,6 +232,14 @@ class SqlLedger(SqlTasks):
     async def open_deliveries(self, partition: int) -> Sequence[Delivery]:
         return [rows.delivery(row) for row in await self._read(self._is.open_deliveries, partition)]
 
+    async def behind(self, message_seq: int) -> Collection[str]:
+        found: set[str] = set()
+        for row in await self._read(self._is.lanes_of, message_seq):
+            for lane in rows.lanes_out(row[0], row[1])[1:]:
+                home = partition_of(rows.text_out(lane), self.partitions)
+                found.update(name for name, in await self._read(self._is.open_before, home, message_seq, lane))
+        return found
+
     async def events(self, event_ids: Collection[str]) -> Mapping[str, Event]:
         found = await self._read(self._is.events, self._keys(list(event_ids)))
         return {event_id: rows.event(body) for event_id, body in found}

@@ -156,6 +156,11 @@ class Statements:
         self.open_deliveries = text(
             select(*DELIVERY_READ).where(_d.partition == bindparam("partition"), s.OPEN)
             .order_by(_d.message_seq, _d.id))
+        self.lanes_of = text(select(_m.lane, _m.lanes).where(_m.seq == bindparam("seq")))
+        self.open_before = text(
+            select(_d.destination).distinct().where(
+                _d.partition == bindparam("partition"), _d.message_seq < bindparam("seq"),
+                _d.lane == bindparam("lane"), s.OPEN))
         self.events = text(select(_e.id, _e.body).where(among(_e.id, "ids")))
         self.unpublished = text(
             select(_e.body).where(_e.published == s.NO).order_by(_e.seq)

@@ -7,8 +7,18 @@ import msgspec
 from canonical.model import AppointmentStatus
 from store.ledger import Ledger
 from store.partition import partition_of
-from store.records import Fence, MessageState
-from tests.store.messages import accepted, audit, event, lane_of, lease, message, parked, processed
+from store.records import DeliveryState, Fence, MessageState
+from tests.store.messages import (
+    accepted,
+    audit,
+    event,
+    lane_of,
+    lease,
+    message,
+    parked,
+    processed,
+    settlement,
+)
 
 HERE, THERE = lane_of(3, 16), lane_of(7, 16)
 
@@ -200,3 +210,19 @@ async def test_the_open_visits_of_a_person_are_found(spread: Ledger) -> None:
     assert [s.subject_key for s in await spread.open_of([HERE])] == ["appointment:A|V1"]
     assert await spread.open_of([THERE]) == []
     assert await spread.open_of([]) == []
+
+
+async def test_what_is_still_owed_to_the_old_number_is_told_by_destination(spread: Ledger) -> None:
+    """A4.8: older deliveries in the further lanes of a merge, not its own and not later ones."""
+    before = await accepted(spread, 1, THERE)
+    await spread.commit(await lease(spread, 7), [processed(before, "fhir", "ehr")])
+    merge = await accepted(spread, 2, HERE, THERE)
+    late = await accepted(spread, 3, THERE)
+    await spread.commit(await lease(spread, 7), [processed(late, "sms")])
+    await spread.commit(await lease(spread, 3), [processed(merge, "erp")])
+    assert set(await spread.behind(merge.seq)) == {"fhir", "ehr"}
+    await spread.settle(await lease(spread, 7), [settlement("m0001.1>fhir")])
+    assert set(await spread.behind(merge.seq)) == {"ehr"}
+    await spread.settle(await lease(spread, 7), [settlement("m0001.1>ehr", DeliveryState.PARKED)])
+    assert set(await spread.behind(merge.seq)) == {"ehr"}
+    assert set(await spread.behind(before.seq)) == set()
