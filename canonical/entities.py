@@ -10,14 +10,14 @@ from canonical.authorization import Authorization
 from canonical.coverage import Charge, Coverage, EligibilityCheck
 from canonical.document import Document
 from canonical.model import Appointment, Location, Patient, Practitioner, Slot
-from canonical.query import Query
+from canonical.query import Acknowledgement, Query
 from canonical.referral import AppointmentRequest, Referral
 from canonical.task import WorkTask
 
 #: msgspec decodes it by the ``entity`` tag.
 AnyEntity: TypeAlias = (
     Patient | Appointment | Slot | Practitioner | Location
-    | AppointmentRequest | Referral | Coverage | EligibilityCheck | Authorization | Document | WorkTask | Charge | Query)
+    | AppointmentRequest | Referral | Coverage | EligibilityCheck | Authorization | Document | WorkTask | Charge | Query | Acknowledgement)
 
 #: The modules that define the canonical structs and enumerations; a name is defined in one of them only.
 MODULES: Final[tuple[ModuleType, ...]] = (model, document, coverage, referral, authorization,

@@ -92,3 +92,27 @@ class QueryAnswer(Entity, frozen=True, kw_only=True):
     appointments: Many[Appointment] = ()
     slots: Many[Slot] = ()
     continuation: Tri[str] = ABSENT
+
+
+class AcknowledgementError(Value, frozen=True, kw_only=True):
+    """One complaint of an acknowledgement (ERR)."""
+
+    place: Tri[str] = ABSENT
+    """ERR-2 as sent."""
+    condition: Tri[CodeableConcept] = ABSENT
+    """ERR-3, table HL70357."""
+    text: Tri[str] = ABSENT
+    """ERR-8"""
+
+
+class Acknowledgement(Entity, frozen=True, kw_only=True):
+    """What another system says of a message of ours, where that comes as a message (HL7 v2.5.1 §2.9.3: the
+    application acknowledgement of enhanced mode)."""
+
+    control_id: Tri[str] = ABSENT
+    """MSA-2: MSH-10 of our message."""
+    code: Tri[str] = ABSENT
+    """MSA-1: AA, AE, AR, CA, CE, CR."""
+    text: Tri[str] = ABSENT
+    """MSA-3"""
+    errors: Many[AcknowledgementError] = ()

@@ -213,8 +213,8 @@ class AppointmentRequest(Entity, frozen=True, kw_only=True):
     repeat_duration: Tri[str] = ABSENT
     """How long the interval goes on, as sent (ARQ-14)."""
     preferences: Many[Preference] = ()
-    requester: Tri[Contact] = ABSENT
-    entered_by: Tri[Contact] = ABSENT
+    contacts: Many[Contact] = ()
+    """Who asks (role placer) and who wrote it down (entered-by)."""
     patient: Tri[Patient] = ABSENT
     visit: Tri[Visit] = ABSENT
     services: Many[Service] = ()

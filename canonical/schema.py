@@ -44,6 +44,7 @@ _ROOTS: Final[dict[str, type]] = {
     "work-task": task.WorkTask,
     "charge": coverage.Charge,
     "query": query.Query,
+    "acknowledgement": query.Acknowledgement,
     "event": event.Event,
     "finding": findings.Finding,
 }
