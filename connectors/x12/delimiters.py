@@ -18,7 +18,7 @@ LONGEST_HEADER: Final = 400
 #: What may follow a terminator and means nothing. The information separators of ASCII are not among them: some
 #: partners delimit with them.
 BLANKS: Final = " \t\r\n\x0b\x0c\x1a\x00"
-_FIRST_WITH_REPETITION: Final = "00402"
+FIRST_WITH_REPETITION: Final = "00402"
 
 
 class Delimiters(msgspec.Struct, frozen=True):
@@ -78,7 +78,7 @@ def read_delimiters(text: str) -> tuple[Delimiters, bool]:
     if not terminator or _impossible(terminator, separator):
         raise Rejection(finding(NO_TERMINATOR, at="ISA"))
     elements = text[:end].split(separator)
-    repetition = elements[11] if elements[12] >= _FIRST_WITH_REPETITION else ""
+    repetition = elements[11] if elements[12] >= FIRST_WITH_REPETITION else ""
     sound = repetition in ("", "U") or (len(repetition) == 1 and _can_delimit(repetition))
     if len(repetition) != 1 or not _can_delimit(repetition):
         repetition = ""
