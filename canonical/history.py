@@ -18,6 +18,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from canonical.authorization import Authorization
+from canonical.document import Extracted
 from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Finding, Severity, declare, finding
@@ -57,7 +59,7 @@ INFERRED: Final = declare(
     "Normal after a first connection; otherwise look for the missing booking (D05).")
 
 #: Events that say a booking came into being.
-_CREATING: Final = frozenset({"appointment.booked", "appointment.held", "appointment.snapshot"})
+CREATING: Final = frozenset({"appointment.booked", "appointment.held", "appointment.snapshot"})
 #: The only events that may take an appointment out of a terminal state, and only to *booked* (D04).
 _REBOOKING: Final = frozenset({"appointment.booked", "appointment.rescheduled", "appointment.modified"})
 #: Events whose type alone decides the status, whatever SCH-25 says (spec 3.12).
@@ -125,6 +127,8 @@ def apply(state: AnyEntity | None, event: Event, findings: list[Finding] | None 
         raise WrongSubject("an event about another type of entity than the state of its subject")
     if isinstance(entity, Patient) and isinstance(state, Patient):
         return _patient(state, entity, event)
+    if isinstance(entity, Authorization) and isinstance(state, Authorization):
+        return _authorization(state, entity)
     return _patched(state, entity)
 
 
@@ -191,7 +195,14 @@ def _numbered(identifier: Identifier) -> str:
     return identifier_key("patient", identifier)
 
 
+def _evidence(old: tuple[Extracted, ...], new: tuple[Extracted, ...]) -> tuple[Extracted, ...]:
+    """Fields that are stated are replaced; those of other fields stay: two people may correct two of them."""
+    stated = {e.field for e in new}
+    return (*(e for e in old if e.field not in stated), *new)
+
+
 _MERGES: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "evidence": _evidence,
     "identifiers": _identifiers, "contacts": _contacts, "extensions": _extensions,
     "visit": _patched, "patient": _person, "location": _whole_or_clears, "place": _whole_or_clears,
     "address": _whole_or_clears,
@@ -235,7 +246,7 @@ def _appointment(old: Appointment | None, new: Appointment, event: Event,
     if old is None:
         changes: dict[str, Any] = {"update_mode": ABSENT, "mixed_actions": ABSENT,
                                    "status": _status(None, new, event)}
-        if event.type not in _CREATING:
+        if event.type not in CREATING:
             changes["inferred"] = True
             findings.append(finding(INFERRED))
         first = default or Action.ADD
@@ -263,7 +274,7 @@ def _appointment(old: Appointment | None, new: Appointment, event: Event,
     if old.conflicts and ("start" in changes or "end" in changes or (
             isinstance(status := changes.get("status"), Status) and status.terminal)):
         changes["conflicts"] = ()
-    if old.inferred is True and event.type in _CREATING:
+    if old.inferred is True and event.type in CREATING:
         changes["inferred"] = ABSENT
     return _changed(old, **changes) if changes else old
 
@@ -424,6 +435,16 @@ def _patient(old: Patient, new: Patient, event: Event) -> Patient:
         else:
             changes["links"] = _joined(old.links, new.links)
     return _changed(old, **changes) if changes else old
+
+
+def _authorization(old: Authorization, new: Authorization) -> Authorization:
+    """A new number takes the place of the one before, which is kept (A3.9, X45)."""
+    state = _patched(old, new)
+    if not old.number or not new.number or old.number == new.number:
+        return state
+    superseded = dict.fromkeys([*(old.superseded_numbers or ()), *(new.superseded_numbers or ()), old.number])
+    superseded.pop(new.number, None)
+    return _changed(state, superseded_numbers=tuple(superseded))
 
 
 def _joined(old: tuple[PatientLink, ...] | None, new: tuple[PatientLink, ...] | None) -> tuple[PatientLink, ...]:

@@ -15,11 +15,14 @@ from typing import Final
 
 from canonical.clock import Clock
 from canonical.findings import Rejection, Severity, declare, finding
+from canonical.phi import Phi
 from connectors.base import Receiver, Sender
 from mapper.document import Mark, located
+from router.answers import Answers, Peeking
 from router.broker import Broker
 from router.deliver import Gatekeeper, Respond, Status
 from router.faults import report
+from router.flow import Playbook
 from router.ids import MessageIds
 from router.outbox import Outbox
 from router.pressure import Pressure
@@ -30,6 +33,7 @@ from router.translate import Bureau, InLine, Translator
 from router.triage import Rulebook
 from router.worker import LEASE_S, SWEEP_S, Worker
 from store.ledger import Ledger, LedgerUnavailable
+from store.records import Delivery
 
 RESOURCE: Final = declare(
     "config.resource_unavailable", Severity.FATAL, "A port or folder of a channel cannot be had.",
@@ -75,7 +79,8 @@ class Engine:
         role: what this process does.
         lease_s: seconds a dead process's partitions wait for another.
         sweep_s: seconds between looks at the ledger for what no doorbell told.
-        respond: see `router.deliver.Gatekeeper`.
+        respond: see `router.deliver.Gatekeeper`; by default through the door (`router.answers`).
+        peeking: codec of each channel that takes answers.
         chance: source of randomness; None for the system's.
     """
 
@@ -84,7 +89,7 @@ class Engine:
                  role: Role = Role.ALL, lease_s: float = LEASE_S, sweep_s: float = SWEEP_S,
                  respond: Respond | None = None, chance: random.Random | None = None,
                  marks: Mapping[str, Mark] | None = None,
-                 bureau: Bureau | None = None) -> None:
+                 bureau: Bureau | None = None, peeking: Mapping[str, Peeking] | None = None) -> None:
         bureau = bureau or InLine(translator, clock)
         # For jitter and the start of message ids, not for secrets: no system call for each.
         chance = chance or random.Random(random.SystemRandom().getrandbits(64))  # noqa: S311
@@ -98,16 +103,17 @@ class Engine:
         self._outbox = Outbox(ledger, broker, full=site.broker.events == "full")
         gatekeepers = {
             name: Gatekeeper(name, destination, senders[name], ledger, bureau, clock, chance.random,
-                             respond if destination.responses else None)
+                             (respond or self._answer) if destination.responses else None)
             for name, destination in site.destinations.items()} if role.works else {}
         self._pressure = Pressure(lambda: max((one.due for one in gatekeepers.values()), default=0),
                                   lambda: len(self.worker.held), broker)
         self.door = Door(ledger, site.channels, site.partitions, MessageIds(clock, chance.getrandbits(24)),
                          broker.ring, self._pressure)
+        self._answers = Answers(self.door, site, peeking or {})
         panel = Panel([(scorers[name], entry.deadline_ms / 1000, entry.answer, entry.events)
                        for name, entry in site.scorers.items()], clock)
         self.worker = Worker(owner, ledger, broker, self._outbox, gatekeepers, bureau,
-                             Rulebook(site, revision), panel, site.destinations, clock, site.partitions,
+                             Rulebook(site, revision), Playbook(site), panel, site.destinations, clock, site.partitions,
                              lease_s=lease_s, sweep_s=sweep_s, taken=self._pressure.taken)
         self._receivers: dict[str, Receiver] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -148,6 +154,9 @@ class Engine:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await asyncio.gather(*[sender.stop(grace) for sender in self._senders.values()])
         await self._broker.stop()
+
+    async def _answer(self, delivery: Delivery, answer: Phi[bytes]) -> None:
+        await self._answers(delivery, answer)
 
     def statuses(self) -> Sequence[Status]:
         """How the destinations are, as this process sees them."""

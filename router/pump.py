@@ -22,17 +22,28 @@ from canonical.failpoints import Injected, point
 from canonical.findings import Finding, Rejection, Severity, declare, finding
 from canonical.history import WrongSubject
 from router.conditions import Facts
+from router.flow import Playbook
 from router.holding import Holding
+from router.internal import at_home
 from router.lanes import Gate
 from router.merges import aliases_of, lanes_of
 from router.scoring import Advised, Panel
 from router.site import Destination
-from router.subjects import Step, Subjects
+from router.subjects import Batch, Step, Subjects
 from router.translate import SLICE_S, Bureau, Translation, place_of
 from router.triage import Rulebook
 from store.ledger import LeaseLost, LedgerUnavailable, Work
 from store.partition import partition_of
-from store.records import Decision, DeliveryState, Message, MessageState, NewDelivery, Processed, State
+from store.records import (
+    Decision,
+    DeliveryState,
+    Message,
+    MessageState,
+    NewDelivery,
+    NewMessage,
+    Processed,
+    State,
+)
 
 INTERNAL: Final = declare(
     "route.internal_error", Severity.FATAL, "Processing the message failed in a way that nobody foresaw.",
@@ -43,6 +54,13 @@ WRONG_SUBJECT: Final = declare(
 SUPERSEDED: Final = declare(
     "route.superseded", Severity.INFO, "A newer message about the same thing had been processed before.",
     "Nothing to do: the state is the same as if both had come in order.")
+
+REUSED: Final = declare(
+    "receive.control_id_reused", Severity.WARNING, "The sender has used this control id before, for another content.",
+    "Many senders begin to count anew after a restart; ask for ids that are unique. See `reused_control_id`.")
+REUSED_PARKED: Final = declare(
+    "receive.control_id_parked", Severity.FATAL, "The sender has used this control id before, for another content.",
+    "This channel parks such messages. Look which of the two counts, and replay or discard this one.")
 
 #: Messages a turn; also the most that one transaction of the pump holds.
 BATCH: Final = 256
@@ -83,6 +101,18 @@ class Plan(msgspec.Struct):
     behind: Collection[str] = ()
     """Destinations that still owe something to the old number of a merge."""
     advice: list[tuple[Advised, ...]] = []
+    sent_on: tuple[NewMessage, ...] = ()
+    """Messages of ours for what it says about things that have a lane of their own."""
+
+
+def _until(plan: Plan) -> int:
+    """Until when it waits for what it builds on."""
+    return plan.message.received_at + plan.translation.patience_s * 1_000_000
+
+
+def _released(message: Message) -> bool:
+    """True for a message that a person has released though its control id was used before."""
+    return any(found.code == REUSED_PARKED.name for found in message.findings)
 
 
 class Pump:
@@ -93,6 +123,7 @@ class Pump:
         work: the ledger.
         bureau: reads messages.
         rulebook: decides.
+        playbook: knows which cases must be looked at.
         panel: advises.
         destinations: of the site, by name.
         outbound: takes what was planned.
@@ -101,8 +132,8 @@ class Pump:
         taken: told how many messages were looked at for the first time.
     """
 
-    def __init__(self, holding: Holding, work: Work, bureau: Bureau, rulebook: Rulebook, panel: Panel,
-                 destinations: Mapping[str, Destination], outbound: Outbound,
+    def __init__(self, holding: Holding, work: Work, bureau: Bureau, rulebook: Rulebook, playbook: Playbook,
+                 panel: Panel, destinations: Mapping[str, Destination], outbound: Outbound,
                  ring: Callable[[Iterable[int]], None], clock: Clock, partitions: int,
                  taken: Callable[[int], None]) -> None:
         self._taken = taken
@@ -110,6 +141,7 @@ class Pump:
         self._work = work
         self._bureau = bureau
         self._rulebook = rulebook
+        self._playbook = playbook
         self._panel = panel
         self._destinations = destinations
         self._outbound = outbound
@@ -119,6 +151,8 @@ class Pump:
         self._gate = Gate()
         self._subjects = Subjects(work)
         self._after = 0
+        self._early: dict[int, tuple[int, tuple[str, ...]]] = {}
+        """Messages set aside until what should have come before them comes: seq, until when, lanes."""
         self._paused_at = 0.0
 
     async def start(self) -> None:
@@ -131,6 +165,7 @@ class Pump:
         Raises:
             LeaseLost, LedgerUnavailable: nothing of the batch was stored.
         """
+        self._take_up(lambda until, _: until <= self._clock.now())
         batch = await self._read()
         if not batch:
             self._taken(0)
@@ -180,6 +215,13 @@ class Pump:
         """Read everything that is unprocessed again at the next turn."""
         self._after = 0
 
+    def _take_up(self, ready: Callable[[int, tuple[str, ...]], bool]) -> None:
+        """Read early messages again that have waited long enough, or whose lanes have moved."""
+        for seq in [seq for seq, (until, lanes) in self._early.items() if ready(until, lanes)]:
+            del self._early[seq]
+            self._gate.take_up(seq)
+            self._after = min(self._after, seq - 1)
+
     # -- reading ------------------------------------------------------------------------------------------
 
     async def _read(self) -> Sequence[Message]:
@@ -218,24 +260,22 @@ class Pump:
         plans = await self._translate(messages, done)
         batch = await self._subjects.prepare(e for plan in plans for e in plan.translation.events)
         kept: list[Plan] = []
+        early: list[Plan] = []
         for plan in plans:
             if not self._gate.passes(plan.message):
                 self._gate.block(plan.message)
-                continue
-            try:
-                plan.steps = await batch.fold(plan.translation.events, plan.findings)
-                if any(aliases_of(step.event) for step in plan.steps):
-                    plan.behind = await self._work.behind(plan.message.seq)
-            except WrongSubject:
-                done.append(self._park(plan.message, (finding(WRONG_SUBJECT),), plan.translation.revision))
-                continue
-            except (LedgerUnavailable, LeaseLost):
-                raise
-            except Exception as error:  # a defect of ours must cost one message, not the feed
-                done.append(self._broken(plan.message, error, plan.translation.revision))
-                continue
-            kept.append(plan)
-            await self._breathe()
+            elif self._is_early(plan, batch):
+                early.append(plan)
+            elif await self._fold(plan, batch, done):
+                kept.append(plan)
+                for one in [one for one in early if not self._is_early(one, batch)]:
+                    early.remove(one)
+                    if await self._fold(one, batch, done):
+                        kept.append(one)
+                await self._breathe()
+        for plan in early:
+            self._early[plan.message.seq] = _until(plan), plan.message.lanes
+            self._gate.set_aside(plan.message.seq)
         await self._advise(kept)
         planned: dict[tuple[str, str], tuple[NewDelivery, Event | None]] = {}
         for plan in kept:
@@ -259,9 +299,31 @@ class Pump:
         _AFTER_COMMIT()
         self._committed(messages, done, list(planned.values()))
 
+    async def _fold(self, plan: Plan, batch: Batch, done: list[Processed]) -> bool:
+        """Add a message to its subjects; False where it had to be parked."""
+        try:
+            plan.steps = await batch.fold(plan.translation.events, plan.findings)
+            if any(aliases_of(step.event) for step in plan.steps):
+                plan.behind = await self._work.behind(plan.message.seq)
+        except WrongSubject:
+            done.append(self._park(plan.message, (finding(WRONG_SUBJECT),), plan.translation.revision))
+        except (LedgerUnavailable, LeaseLost):
+            raise
+        except Exception as error:  # a defect of ours must cost one message, not the feed
+            done.append(self._broken(plan.message, error, plan.translation.revision))
+        else:
+            return True
+        return False
+
+    def _is_early(self, plan: Plan, batch: Batch) -> bool:
+        """True for a message that still waits for the booking or the survivor it builds on (D05, A4.4)."""
+        return bool(plan.translation.patience_s) and _until(plan) > self._clock.now() and any(
+            map(batch.builds_on_nothing, plan.translation.events))
+
     def _unstored(self) -> None:
         """The commit failed: nothing of the batch may stay in memory."""
         self._subjects.forget()
+        self._take_up(lambda _until, _lanes: True)
         self.rewind()
 
     async def _apart(self, messages: Sequence[Message], done: Sequence[Processed], error: Exception) -> None:
@@ -282,6 +344,7 @@ class Pump:
         for _ in messages:
             _BEFORE_TRANSLATE()
         plans = []
+        reused = await self._work.reused([message.seq for message in messages if message.control_id])
         for message, read in zip(messages, await self._bureau.read(messages), strict=True):
             if not self._gate.passes(message):  # one before it in this batch was parked
                 self._gate.block(message)
@@ -291,8 +354,13 @@ class Pump:
                 done.append(self._broken(message, read, ""))
             elif any(found.severity is Severity.FATAL for found in read.findings):
                 done.append(self._park(message, read.findings, read.revision))
+            elif read.unique_id and message.seq in reused and not _released(message):
+                done.append(self._park(message, (finding(REUSED_PARKED, at="MSH-10"), *read.findings), read.revision))
             else:
-                plans.append(Plan(message, read, list(read.findings)))
+                here, sent_on = at_home(message, read)
+                plans.append(Plan(message, here, list(here.findings), sent_on=sent_on))
+                if message.seq in reused:
+                    plans[-1].findings.append(finding(REUSED, at="MSH-10"))
         return plans
 
     def _park(self, message: Message, findings: Sequence[Finding], revision: str) -> Processed:
@@ -322,6 +390,7 @@ class Pump:
         superseded: list[str] = []
         states: dict[str, State] = {}
         aliases: list[tuple[str, str]] = []
+        looks: dict[str, None] = {}
         for name in sorted(plan.behind):
             barrier = NewDelivery(
                 id=f"{message.id}!{name}", message_seq=message.seq, event_id=plan.steps[0].event.id, destination=name,
@@ -332,6 +401,7 @@ class Pump:
             event = step.event
             if step.changed or not step.late:
                 states[event.subject_key] = step.state
+            looks.update(dict.fromkeys(self._playbook.touched(event, step.state.entity)))
             if pairs := aliases_of(event):
                 aliases.extend((*pairs, *lanes_of(pairs, message.lanes)))
             facts = Facts(event, step.state.entity, {one.scorer: one.answer for one in advice}, step.late)
@@ -361,11 +431,12 @@ class Pump:
                 planned[key] = delivery, event
         return Processed(
             message_seq=message.seq, message_id=message.id, at=now, revision=plan.translation.revision,
-            state=MessageState.PROCESSED if deliveries else MessageState.FILTERED,
+            state=MessageState.PROCESSED if deliveries or looks or plan.sent_on else MessageState.FILTERED,
             findings=(*message.findings, *plan.findings), events=tuple(step.event for step in plan.steps),
             states=tuple(states.values()), deliveries=tuple(deliveries), decisions=tuple(decisions),
             aliases=tuple(aliases), superseded=tuple(superseded), fences=len(message.lanes) > 1,
-            wanted=any(self._outbound.wanted(step.event) for step in plan.steps))
+            wanted=any(self._outbound.wanted(step.event) for step in plan.steps), messages=plan.sent_on,
+            looks=tuple(looks))
 
     def _committed(self, messages: Sequence[Message], done: Sequence[Processed],
                    planned: Sequence[tuple[NewDelivery, Event | None]]) -> None:
@@ -379,7 +450,16 @@ class Pump:
             self._outbound.add(self._holding, planned)
         if said := [event for one in done if one.wanted for event in one.events]:
             self._outbound.announce(said)
+        if self._early:
+            moved = {lane for message in messages if message.seq not in self._early for lane in message.lanes}
+            self._take_up(lambda _, lanes: not moved.isdisjoint(lanes))
         others = self._gate.homes()
+        for one in done:
+            if one.looks:
+                cases = {partition_of(key, self._partitions) for key in one.looks}
+                self._playbook.stir(cases)
+                others |= cases
+            others |= {partition_of(new.lanes[0], self._partitions) for new in one.messages}
         for message in messages:
             if len(message.lanes) > 1:
                 others |= {partition_of(lane, self._partitions) for lane in message.lanes[1:]}

@@ -16,6 +16,16 @@ from connectors.base import ConnectorSpec
 from mapper import document
 from mapper.document import Mark
 from router.conditions import BadCondition, Test, compile_all, compile_condition
+from router.flow_config import (
+    DECISIONS,
+    TASK_TYPES,
+    TASKS,
+    WORKFLOW,
+    DecisionType,
+    Review,
+    TaskHandling,
+    WorkflowRule,
+)
 from router.retry import Policy
 
 REFERENCE: Final = declare(
@@ -30,6 +40,17 @@ SHARED: Final = declare(
 UNREACHED: Final = declare(
     "config.unreached", Severity.WARNING, "No route leads to this destination.",
     "Add a route, or remove the destination.")
+
+RESERVED: Final = declare(
+    "config.reserved_name", Severity.FATAL, "A channel has the name of one of our own.",
+    "Call it something else: `workflow` and `tasks` are what rules and people say.")
+RULE: Final = declare(
+    "config.rule_without_effect", Severity.FATAL, "A workflow rule says neither what to ask nor what is to be done.",
+    "Give it `request` or `task`, and not both.")
+ASKED_FIRST: Final = declare(
+    "config.asked_first", Severity.WARNING, "A person is asked before each request of this rule.",
+    "Register the decision as automatic, if it may be made without a person: decisions: {request-eligibility: "
+    "{automatic: yes}}.")
 
 _Meta = msgspec.Meta
 Names: TypeAlias = tuple[str, ...]
@@ -65,12 +86,21 @@ class Channel(_Part, frozen=True, kw_only=True):
         default_factory=dict)
     site: Annotated[str, _Meta(description="Overlay of the mapping: a folder of mappings/sites")] = ""
     charset: Annotated[str, _Meta(description="Where the message does not say (C01).")] = ""
+    profile: Annotated[str, _Meta(
+        description="What its messages are validated against (HL7 v2): a file of mappings/profiles.")] = ""
     order_by: Annotated[Literal["patient", "channel"], _Meta(
         description="What must stay in order: the messages of a patient, or all of the channel.")] = "patient"
     accepts: Annotated[Names, _Meta(
         description="Message types taken, as prefixes: SIU, ADT^A08. Empty: all.")] = ()
     processing_id: Annotated[Processing, _Meta(
         description="MSH-11 this channel is for; others are refused with 202 (A10).")] = "P"
+    wait_for_unknown_s: Annotated[int, _Meta(
+        ge=0, le=3600, description="How long a change of an appointment nobody has booked here waits for its booking, "
+                                   "and a merge for its survivor, in seconds. Then, or with 0 at once, it is created "
+                                   "from what the message says (D05).")] = 0
+    reused_control_id: Annotated[Literal["accept", "park"], _Meta(
+        description="A control id that came before with other content (D01): process the message all the same, with "
+                    "a warning, or park it.")] = "accept"
 
 
 class Destination(_Part, frozen=True, kw_only=True):
@@ -166,6 +196,10 @@ class Site(_Part, frozen=True, kw_only=True):
         ge=0, le=64, description="Processes that translate beside the engine's own; 0: it does so itself.")] = 0
     metrics_port: Annotated[int, _Meta(
         ge=0, le=65535, description="Prometheus metrics on this port of loopback; 0: none.")] = 0
+    workflow: tuple[WorkflowRule, ...] = ()
+    tasks: dict[str, TaskHandling] = {}
+    review: Review = Review()
+    decisions: dict[str, DecisionType] = {}
     broker: Broker = Broker()
     retention: Retention = Retention()
 
@@ -221,8 +255,9 @@ def _typed(tree: document.Node) -> Site:
     return site
 
 
-_SECTIONS: Final[dict[str, type[_Part]]] = {
-    "channels": Channel, "destinations": Destination, "scorers": ScorerEntry}
+_SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
+    "channels": Channel, "destinations": Destination, "scorers": ScorerEntry, "tasks": TaskHandling,
+    "decisions": DecisionType}
 
 
 def shared_resources(held: Iterable[tuple[str, Collection[str]]], marks: Mapping[str, Mark]) -> list[Finding]:
@@ -258,6 +293,7 @@ class _Check:
         reached: set[str] = set()
         for kind, rows, key in (("routes", site.routes, "route"), ("triage", site.triage, "rule")):
             self._rules(kind, rows, key, reached)
+        self._workflow(site)
         for name in site.scorers:
             self._known(("scorers", name), name, self._scorers, "scorer", on_key=True)
         self._warnings += [document.located(UNREACHED, self._marks[f"destinations.{name}"])
@@ -269,7 +305,9 @@ class _Check:
 
     def _channel(self, name: str, channel: Channel) -> Channel:
         place = ("channels", name)
-        self._mark(place)
+        mark = self._mark(place)
+        if name in {WORKFLOW, TASKS}:
+            self._problems.append(document.located(RESERVED, mark))
         self._tables(place, channel.mapping)
         return msgspec.structs.replace(channel, settings=self._settings(place, channel.connector, "in"))
 
@@ -312,13 +350,33 @@ class _Check:
             for field in ("to", "keep_from"):
                 for position, name in enumerate(getattr(row, field, ())):
                     self._known((*place, field, str(position)), name, self._site.destinations, "destination")
-            for fact, condition in row.when.items():
-                try:
-                    compile_condition(fact, condition, self._site.scorers)
-                except BadCondition as bad:
-                    mark = self._mark((*place, "when", fact), on_key=bad.about_fact)
-                    hint = document.did_you_mean(fact if bad.about_fact else condition, bad.known)
-                    self._problems.append(document.located(CONDITION, mark, str(bad), hint))
+            self._conditions(place, row.when, self._site.scorers)
+
+    def _conditions(self, place: tuple[str, ...], when: When, scorers: Collection[str]) -> None:
+        for fact, condition in when.items():
+            try:
+                compile_condition(fact, condition, scorers)
+            except BadCondition as bad:
+                mark = self._mark((*place, "when", fact), on_key=bad.about_fact)
+                hint = document.did_you_mean(fact if bad.about_fact else condition, bad.known)
+                self._problems.append(document.located(CONDITION, mark, str(bad), hint))
+
+    def _workflow(self, site: Site) -> None:
+        """Rules about what is set in motion: conditions without scores, which nobody asks for then."""
+        types = {*TASK_TYPES, *(rule.task.type for rule in site.workflow if rule.task is not None)}
+        for index, rule in enumerate(site.workflow):
+            place = ("workflow", str(index))
+            self._marks[f"workflow.{rule.rule}"] = mark = self._mark(place)
+            self._conditions(place, rule.when, ())
+            if bool(rule.request) == (rule.task is not None):
+                self._problems.append(document.located(RULE, mark))
+            decision = site.decisions.get(f"request-{rule.request}")
+            if rule.request and not (decision is not None and decision.automatic):
+                self._warnings.append(document.located(ASKED_FIRST, mark))
+        for name in site.tasks:
+            self._known(("tasks", name), name, types, "type of task", on_key=True)
+        for name in site.decisions:
+            self._known(("decisions", name), name, DECISIONS, "type of decision", on_key=True)
 
     def _known(self, place: tuple[str, ...], name: str, known: Collection[str], what: str, *,
                on_key: bool = False) -> bool:

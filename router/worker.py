@@ -18,6 +18,7 @@ from canonical.failpoints import point
 from router.broker import Broker
 from router.deliver import Gatekeeper, Status
 from router.faults import report
+from router.flow import Books, Flow, Playbook
 from router.holding import Holding
 from router.outbox import Outbox
 from router.pump import Pump
@@ -26,7 +27,7 @@ from router.scoring import Panel
 from router.site import Destination
 from router.translate import Bureau
 from router.triage import Rulebook
-from store.ledger import LeaseLost, LedgerUnavailable, Work
+from store.ledger import LeaseLost, LedgerUnavailable
 from store.records import NewDelivery
 
 #: Seconds a lease lasts; it is renewed three times as often.
@@ -81,14 +82,14 @@ class Worker:
         broker: rings; not started or stopped here.
         outbox: told when events were committed.
         gatekeepers: by destination; started and stopped here.
-        bureau, rulebook, panel, destinations, clock: see `router.pump.Pump`.
+        bureau, rulebook, playbook, panel, destinations, clock: see `router.pump.Pump`.
         partitions: of the ledger.
         taken: see `router.pump.Pump`.
     """
 
-    def __init__(self, owner: str, work: Work, broker: Broker, outbox: Outbox,
+    def __init__(self, owner: str, work: Books, broker: Broker, outbox: Outbox,
                  gatekeepers: Mapping[str, Gatekeeper], bureau: Bureau, rulebook: Rulebook,
-                 panel: Panel, destinations: Mapping[str, Destination], clock: Clock, partitions: int, *,
+                 playbook: Playbook, panel: Panel, destinations: Mapping[str, Destination], clock: Clock, partitions: int, *,
                  lease_s: float = LEASE_S, sweep_s: float = SWEEP_S,
                  taken: Callable[[int], None] = lambda _: None) -> None:
         self._taken = taken
@@ -99,6 +100,7 @@ class Worker:
         self._outgoing = Outgoing(gatekeepers, outbox)
         self._bureau = bureau
         self._rulebook = rulebook
+        self._playbook = playbook
         self._panel = panel
         self._destinations = destinations
         self._clock = clock
@@ -218,8 +220,9 @@ class Worker:
 
     async def _hold(self, holding: Holding) -> None:
         await self._recover(holding)
-        pump = Pump(holding, self._work, self._bureau, self._rulebook, self._panel, self._destinations,
-                    self._outgoing, self._broker.ring, self._clock, self._partitions, self._taken)
+        pump = Pump(holding, self._work, self._bureau, self._rulebook, self._playbook, self._panel,
+                    self._destinations, self._outgoing, self._broker.ring, self._clock, self._partitions, self._taken)
+        flow = Flow(holding, self._work, self._playbook, self._broker.ring, self._clock, self._partitions)
         await self._started(pump)
         bell = self._bells[holding.partition]
         swept = self._clock.monotonic()
@@ -228,6 +231,8 @@ class Worker:
             try:
                 busy = await pump.turn()
                 sweep = self._clock.monotonic() - swept > self._sweep_s
+                if sweep or self._playbook.stirred(holding.partition):
+                    busy = await flow.turn() or busy
                 if sweep:
                     swept = self._clock.monotonic()
                     pump.rewind()

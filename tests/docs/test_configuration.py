@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import pytest
 
-from router import site
+from router import flow_config, site
 from router.conditions import ABOUT
 from router.retry import Policy
 from tests.docs.pages import ROOT
@@ -18,7 +18,8 @@ _SECTIONS: Final = {part.splitlines()[0]: part for part in re.split(r"^## ", _PA
 _STRUCTS: Final[dict[str, type[msgspec.Struct]]] = {
     "The file": site.Site, "channels": site.Channel, "destinations": site.Destination, "retry": Policy,
     "routes": site.Route, "triage": site.Rule, "scorers": site.ScorerEntry, "broker": site.Broker,
-    "retention": site.Retention}
+    "retention": site.Retention, "workflow": flow_config.WorkflowRule, "task": flow_config.TaskSpec,
+    "tasks": flow_config.TaskHandling, "review": flow_config.Review, "decisions": flow_config.DecisionType}
 
 
 def _rows(section: str) -> dict[str, str]:

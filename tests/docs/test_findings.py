@@ -11,7 +11,7 @@ import pytest
 from canonical.findings import declared
 from tests.docs.pages import ROOT
 
-_ROOMS = ("canonical", "connectors", "mapper", "router", "store", "console", "simulators", "wiring")
+_ROOMS = ("canonical", "connectors", "mapper", "router", "workflow", "store", "console", "simulators", "wiring")
 _PAGES = {path.stem: path for path in (ROOT / "docs" / "findings").glob("*.md") if path.stem != "README"}
 
 

@@ -1,0 +1,45 @@
+"""A peer's answers come back in by the one door, in the lane of what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from canonical.phi import Phi
+from connectors.base import Peek, Submission
+from router.receive import Door
+from router.site import Site
+from store.records import Delivery
+
+
+class Peeking(Protocol):
+    """The part of a codec that is needed here."""
+
+    def peek(self, raw: bytes) -> Peek:
+        """See `connectors.base.Codec`."""
+
+
+class Answers:
+    """Takes answers for the destinations that have a channel for them (`router.deliver.Respond`).
+
+    Args:
+        door: the one door.
+        site: for the channel of each destination.
+        peeking: by channel; one that is missing learns nothing of its messages before they are read.
+    """
+
+    def __init__(self, door: Door, site: Site, peeking: Mapping[str, Peeking]) -> None:
+        self._door = door
+        self._site = site
+        self._peeking = peeking
+
+    async def __call__(self, delivery: Delivery, answer: Phi[bytes]) -> None:
+        """Accept one answer. Raises `connectors.base.Unavailable` where it is not stored."""
+        channel = self._site.destinations[delivery.destination].responses
+        codec = self._peeking.get(channel)
+        peek = codec.peek(answer.reveal()) if codec is not None else Peek()
+        await self._door.accept(Submission(
+            channel=channel, raw=answer, peer=delivery.destination, parent_id=delivery.event_id.rpartition(".")[0],
+            peek=msgspec.structs.replace(peek, lanes=(delivery.lane,), processing_id="")))

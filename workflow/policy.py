@@ -1,0 +1,79 @@
+"""What a site has decided beforehand: rules with their conditions, thresholds, patience."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from canonical.document import Extracted
+from workflow.case import Case
+
+#: Conditions of a rule, compiled by the router.
+Test = Callable[[Case], bool]
+
+
+class TaskRule(msgspec.Struct, frozen=True, kw_only=True):
+    """While it holds, somebody has this to do."""
+
+    name: str
+    test: Test
+    type: str
+    reason: str
+    queue: str = ""
+    priority: int = 0
+    due_s: int = 0
+    """Seconds after the newest event of the case; 0: whenever there is time."""
+    playbook: str = ""
+    actions: tuple[str, ...] = ("done", "reject")
+    blocks: bool = False
+
+
+class RequestRule(msgspec.Struct, frozen=True, kw_only=True):
+    """While it holds, the payer has been asked."""
+
+    name: str
+    test: Test
+    request: str
+    """``eligibility`` or ``authorization``"""
+    service_types: tuple[str, ...] = ("30",)
+    """EQ01 of an eligibility check (X24)."""
+    deadline_s: int = 60
+    """Seconds until a check without an answer counts as one that the payer did not answer (X13)."""
+    attempts: int = 3
+    """How often a payer that is away is asked in all."""
+    again_s: int = 300
+    """Seconds between two of them, doubled each time."""
+    cache_s: int = 86_400
+    """Seconds for which an answer to the same question is used again (X26)."""
+    clock_s: int = 0
+    """Seconds within which the payer must decide on an authorization, where he sets no clock of his own (X46)."""
+
+
+class Handling(msgspec.Struct, frozen=True, kw_only=True):
+    """Who gets the tasks of a type, and how soon."""
+
+    queue: str
+    priority: int = 0
+    due_s: int = 0
+    playbook: str = ""
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    tasks: tuple[TaskRule, ...] = ()
+    requests: tuple[RequestRule, ...] = ()
+    automatic: frozenset[str] = frozenset()
+    """Types of decisions that may be made without a person (invariant 13)."""
+    threshold: int = 900
+    """Thousandths of confidence below which a field is asked about."""
+    thresholds: Mapping[str, int] = {}
+    """The same for single fields."""
+    handling: Mapping[str, Handling] = {}
+    """By type of task."""
+
+    def doubtful(self, field: Extracted) -> bool:
+        """True where a field read from a page is not trusted."""
+        confidence = field.confidence
+        return not isinstance(confidence, int) or confidence < self.thresholds.get(field.field, self.threshold)

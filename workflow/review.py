@@ -1,0 +1,69 @@
+"""Fields read from a page: what cannot be trusted becomes a question (W1, A1.2, A1.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from canonical.document import Document, Extracted, PageBox, Verdict
+from canonical.presence import ABSENT
+from canonical.referral import Referral, ReferralStatus
+from workflow.case import Case, Command, Question, Wish
+from workflow.policy import Policy
+
+REVIEW: Final = "review-field"
+#: States in which nobody cares any more for a doubtful field.
+_OVER: Final = frozenset({ReferralStatus.REJECTED, ReferralStatus.CANCELLED, ReferralStatus.EXPIRED,
+                          ReferralStatus.CLOSED_LOOP})
+#: States that mean: it may be complete by now.
+_OPEN: Final = frozenset({ReferralStatus.RECEIVED, ReferralStatus.INCOMPLETE})
+
+
+def invalid(field: Extracted) -> bool:
+    """True where a validator refuses the value: confidence never overrides it (A1.3)."""
+    return any(one.verdict is Verdict.INVALID for one in field.validations or ())
+
+
+def review(case: Case, policy: Policy, wish: Wish) -> None:
+    """Add a question for each field that cannot be trusted or is not there; complete what has no question left."""
+    entity = case.entity
+    if isinstance(entity, Referral) and entity.status not in _OVER:
+        questions = [*_doubts(entity.evidence or (), policy), *_missing(entity)]
+        wish.questions += questions
+        if not questions and entity.status in _OPEN and (entity.evidence or entity.status is ReferralStatus.INCOMPLETE):
+            wish.commands.append(Command(
+                event="referral.completed", subject_key=case.key,
+                entity=Referral(status=ReferralStatus.COMPLETE, missing=None),
+                effect=("completed", case.key, case.event.id)))
+    elif isinstance(entity, Document) and entity.kind != "referral":  # that one is asked about as a referral
+        wish.questions += _doubts(entity.fields or (), policy)
+
+
+def _doubts(fields: tuple[Extracted, ...], policy: Policy) -> Iterator[Question]:
+    for field in fields:
+        if field.reviewed_by:
+            continue
+        if invalid(field):
+            yield _question("FIELD_INVALID", field, ("correct", "reject"))
+        elif policy.doubtful(field):
+            # What could not be read at all cannot be confirmed.
+            yield _question("FIELD_CONFIDENCE", field, ("correct", "confirm", "reject") if field.value else
+                            ("correct", "reject"))
+
+
+def _question(reason: str, field: Extracted, actions: tuple[str, ...]) -> Question:
+    box = field.box
+    place = msgspec.structs.astuple(box) if isinstance(box, PageBox) else ()
+    return Question(type=REVIEW, reason=f"{reason}:{field.field}", evidence=(field,), actions=actions,
+                    facts=(str(field.value or ""), str(field.raw or ""), *map(str, place)))
+
+
+def _missing(referral: Referral) -> Iterator[Question]:
+    known = {field.field for field in referral.evidence or ()}
+    for name in referral.missing or ():
+        if name not in known:
+            field = Extracted(field=name, value=ABSENT)
+            yield Question(type=REVIEW, reason=f"FIELD_MISSING:{name}", evidence=(field,),
+                           actions=("correct", "reject"))
