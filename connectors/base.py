@@ -10,7 +10,7 @@ A connector cannot know what becomes of its bytes: nothing here mentions mapping
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -58,6 +58,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     record: Finding | None = None
     """Set where it is kept for the record and nothing more is to be done with it: the envelope of a batch, a part
     of a longer message. Says what it is."""
+    park: Finding | None = None
+    """Set where it cannot be processed and a person must act."""
 
 
 class Unavailable(Exception):  # noqa: N818 - an answer to the receiver, not an error
@@ -68,6 +70,28 @@ class Unavailable(Exception):  # noqa: N818 - an answer to the receiver, not an 
 Accept: TypeAlias = Callable[[Submission], Awaitable[Receipt]]
 #: Told what became of the acknowledgement: (receipt, its code or "" where none was owed, given to the socket?).
 AckReport: TypeAlias = Callable[[Receipt, str, bool], None]
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A message that a channel has stored before."""
+
+    message_id: str
+    raw: Phi[bytes]
+    received_at: int
+    """Microseconds since the epoch."""
+    refused: bool
+
+
+#: Messages of the channel, newest first: (finding code they were kept with, or "" for any; received since; how many).
+Recall: TypeAlias = Callable[[str, int, int], Awaitable[Sequence[Kept]]]
+
+
+@runtime_checkable
+class Resumes(Protocol):
+    """A receiver that goes on where a stopped process left off: asked before it is started."""
+
+    async def resume(self, recall: Recall) -> None:
+        """Read what it needs to know. Raises `Unavailable`."""
 
 
 class Receiver(Protocol):

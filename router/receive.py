@@ -61,12 +61,13 @@ class Door:
         """
         channel = self._channels[submission.channel]
         peek = submission.peek
-        record = submission.record
-        refusal = submission.refusal or (
-            None if record is not None else _refusal(channel, peek.message_type, peek.processing_id))
-        first = refusal or record
+        refusal = submission.refusal
+        if refusal is None and submission.record is None and submission.park is None:
+            refusal = _refusal(channel, peek.message_type, peek.processing_id)
+        first = refusal or submission.park or submission.record
         state = (MessageState.REFUSED if refusal is not None else
-                 MessageState.FILTERED if record is not None else MessageState.RECEIVED)
+                 MessageState.PARKED if submission.park is not None else
+                 MessageState.FILTERED if submission.record is not None else MessageState.RECEIVED)
         message_id, now = self._ids()
         lanes = (f"channel:{submission.channel}",) if channel.order_by == "channel" else peek.lanes
         lanes = lanes or (message_id,)

@@ -15,6 +15,7 @@ import structlog
 
 from canonical.clock import SystemClock
 from canonical.findings import Rejection, finding
+from connectors.base import Resumes
 from mapper.document import located
 from router.broker import Broker
 from router.broker_local import LocalBroker
@@ -27,6 +28,7 @@ from wiring.bureau.pool import Pool
 from wiring.codes import BROKER, DISTRIBUTED, METRICS_PORT
 from wiring.collector import spare_the_collector
 from wiring.metrics import HOST, MetricsServer
+from wiring.recall import recall
 
 BROKER_VARIABLE: Final = "DRAGOMAN_BROKER"
 #: Seconds that work under way may take when the process is asked to stop.
@@ -85,6 +87,9 @@ async def running(assembly: Assembly, role: Role, environment: Mapping[str, str]
                         scorers(), SystemClock(), owner, role=role, marks=assembly.loaded.marks,
                         bureau=await _bureau(stack, assembly, role))
         receivers = assembly.receivers(engine.door.accept, engine.door.report) if role.takes else {}
+        for name, receiver in receivers.items():
+            if isinstance(receiver, Resumes):
+                await receiver.resume(recall(ledger, name))
         await _metrics(stack, assembly, ledger)
         await engine.start(receivers)
         for name, receiver in receivers.items():

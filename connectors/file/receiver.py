@@ -28,13 +28,14 @@ import msgspec
 from canonical.findings import Finding, Rejection, finding
 from canonical.phi import Phi
 from canonical.receipt import Receipt
-from connectors.base import Accept, AckReport, Submission, Unavailable
+from connectors.base import Accept, AckReport, Recall, Submission, Unavailable
 from connectors.file.codes import EMPTY, TOO_LARGE, UNREADABLE
 from connectors.file.kinds import Kind
 from connectors.file.response import Response
 from connectors.file.settings import FileIn
 from connectors.file.window import Window
 from connectors.hl7v2.batch import BATCH, Part, Tally
+from connectors.hl7v2.continuation import Joiner
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +61,8 @@ class FileReceiver:
                  kind: Kind, now: Callable[[], float] = time.time) -> None:
         self.name = name
         self.settings = settings
-        self.accept = accept
+        self._joiner = Joiner(name, settings.continuation, accept)
+        self.accept = self._joiner.accept if settings.format == "hl7v2" else accept
         self.ack_report = ack_report
         self.kind = kind
         self._now = now
@@ -78,6 +80,11 @@ class FileReceiver:
     def resources(self) -> Sequence[str]:
         """The folder."""
         return (f"dir:{self._in}",)
+
+    async def resume(self, recall: Recall) -> None:
+        """See `connectors.base.Resumes`."""
+        if self.settings.format == "hl7v2":
+            await self._joiner.resume(recall)
 
     async def start(self) -> None:
         """Make the folders, lock the drop folder, begin.
@@ -102,6 +109,7 @@ class FileReceiver:
     async def stop(self, grace: float) -> None:
         """Finish the file begun within `grace` seconds; one that is not finished is taken again at start."""
         self._stopping.set()
+        self._joiner.close()
         if self._task is not None:
             done, _ = await asyncio.wait({self._task}, timeout=grace)
             if not done:

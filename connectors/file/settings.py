@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from connectors.hl7v2.batch import BatchCounts
+from connectors.hl7v2.continuation import Continuation
 from connectors.hl7v2.fit import Fit
 
 Name = Annotated[str, Meta(pattern=r"^[^/\\]+$")]
@@ -33,6 +34,7 @@ class FileIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                                                              "piece by piece: this, and not its size, is what it "
                                                              "takes of memory.")] = 16_777_216
     batch_counts: BatchCounts = "flag"
+    continuation: Annotated[Continuation, Meta(description="Messages that come in parts.")] = Continuation()
     responses: Annotated[str, Meta(description="Folder into which the answer to each file is written, as NAME.ack: a "
                                                "response batch with the acknowledgement of every message. Empty: none."
                                    )] = ""
@@ -50,5 +52,5 @@ class FileOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     path: Annotated[str, Meta(min_length=1, description="The folder.")]
     suffix: Annotated[str, Meta(pattern=r"^\.[A-Za-z0-9.]+$", description="End of the names.")] = ".hl7"
     max_sessions: Annotated[int, Meta(ge=1, le=64, description="Files written at the same time.")] = 4
-    fit: Fit = Fit()
+    fit: Annotated[Fit, Meta(description="What the partner can take (HL7 v2 messages).")] = Fit()
     mode: Annotated[str, Meta(pattern=r"^0[0-7]{3}$", description="Permissions of the files.")] = "0640"

@@ -21,9 +21,10 @@ from msgspec import UNSET
 from canonical.findings import Finding, Severity, declare, finding
 from canonical.phi import Phi
 from canonical.receipt import Receipt
-from connectors.base import Accept, AckReport, Submission, Unavailable
+from connectors.base import Accept, AckReport, Recall, Submission, Unavailable
 from connectors.hl7v2 import ack
 from connectors.hl7v2.batch import BATCH, Part, Reply, Tally, is_batch, split_batch
+from connectors.hl7v2.continuation import Joiner
 from connectors.hl7v2.framing import COMMIT_ACK, COMMIT_NAK, Deframer, frame
 from connectors.hl7v2.header import Header, narrow, read_header
 from connectors.hl7v2.peek import peek_envelope, peek_with
@@ -402,7 +403,8 @@ class MllpReceiver:
         receipt stands behind: that a message could not be stored."""
         self.name = name
         self.settings = settings
-        self.accept = accept
+        self._joiner = Joiner(name, settings.continuation, accept)
+        self.accept = self._joiner.accept
         self.ack_report = ack_report
         self.stray_bytes = 0
         """Bytes outside frames, dropped (F03)."""
@@ -434,6 +436,10 @@ class MllpReceiver:
             return self.settings.port
         return int(self._server.sockets[0].getsockname()[1])
 
+    async def resume(self, recall: Recall) -> None:
+        """See `connectors.base.Resumes`."""
+        await self._joiner.resume(recall)
+
     async def start(self) -> None:
         """Listen. Raises OSError: port in use, no such address, certificate not readable."""
         settings = self.settings
@@ -455,6 +461,7 @@ class MllpReceiver:
             self._sweeper.cancel()
         if self._watch is not None:
             self._watch.close()
+        self._joiner.close()
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from connectors.hl7v2.batch import BatchCounts
+from connectors.hl7v2.continuation import Continuation
 from connectors.hl7v2.disposition import DispositionRule
 from connectors.hl7v2.fit import Fit
 from connectors.hl7v2.tls import TlsClient, TlsServer
@@ -45,6 +46,7 @@ class MllpIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     commit_bytes: Annotated[bool, Meta(description="MLLP release 2: send a commit acknowledgement (06 or 15) "
                                                    "before the HL7 one.")] = False
     batch_counts: BatchCounts = "flag"
+    continuation: Annotated[Continuation, Meta(description="Messages that come in parts.")] = Continuation()
     ack_mode: Annotated[AckMode, Meta(description="How messages are acknowledged.")] = AckMode.HEADER
 
 
@@ -73,6 +75,6 @@ class MllpOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                                                    "before the HL7 acknowledgement. Where the message asks for no "
                                                    "accept acknowledgement (MSH-15 NE), they are the answer."
                                                    )] = False
-    fit: Fit = Fit()
+    fit: Annotated[Fit, Meta(description="What the partner can take (HL7 v2 messages).")] = Fit()
     dispositions: Annotated[tuple[DispositionRule, ...], Meta(
         description="What this partner's negative answers mean; these rows come before the defaults.")] = ()
