@@ -33,6 +33,8 @@ class Cells(NamedTuple):
     """From what is there to the raw; None: it is the raw."""
     cut_on: str
     """Characters without which `cut` changes nothing; empty: always cut."""
+    split: str = ""
+    """What separates several raws there, each to be cut; empty where the path means one."""
 
 
 class Spot(NamedTuple):

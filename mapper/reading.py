@@ -15,14 +15,14 @@ from msgspec import UNSET
 from canonical.findings import Finding, Severity, finding
 from canonical.model import CodeableConcept, Coding, Identifier, Place, Reference
 from canonical.paths import Cells
-from mapper import codecs, model, times
+from mapper import codecs, model, times, unroll
 from mapper.format import Format, Node, Raw
 from mapper.model import ENUM, STRUCT
 from mapper.plan import UNMAPPED, Cell, Condition, Each, Fetch, Item, Leaf, Plan, Planner, Slot
 from mapper.recorder import Lineage, Recorder
 from mapper.run import CONFLICT, NULL_COMPONENT, NULL_REFUSED, REQUIRED, Missing, Run, escalate
 from mapper.times import Refused
-from mapper.unroll import Field, Source, unrolled
+from mapper.unroll import Field, Opening, Source, Way
 from mapper.vocab import Vocab
 
 Reader: TypeAlias = Callable[[Node, Run], Any]
@@ -52,7 +52,7 @@ class ReadCompiler:
         """The reader of a whole entity: what the event sets wins, the zone that was used is told, redundant
         durations are compared."""
         struct, recorder = plan.struct, self._recorder
-        collect = unrolled(self._fields(plan))
+        collect = unroll.reader(self._fields(plan))
         has_basis = "time_basis" in model.fields(struct)
         timed = {"start", "end", "duration"} <= model.fields(struct).keys()
 
@@ -72,18 +72,18 @@ class ReadCompiler:
 
         return read
 
-    def struct(self, plan: Plan, *, parts: bool = False) -> Reader:
+    def struct(self, plan: Plan, *, parts: bool = False, opening: Opening | None = None) -> Reader:
         """The reader of a struct: UNSET where nothing but its constants would be in it. `parts`: its fields
-        come from rows of their own, so that an identifier may turn out to have no value."""
-        struct = plan.struct
-        if self._recorder is None and not parts and not self._absent_clears and not _needed(plan):
-            return unrolled(self._fields(plan), plan.constants, struct)
-        collect = unrolled(self._fields(plan))
-        constants = plan.constants
-        needed = _needed(plan)
-        clears = self._absent_clears
+        come from rows of their own, so that an identifier may turn out to have no value. `opening`: it is read
+        from the raw of a composite."""
+        struct, constants, clears, recorder = plan.struct, plan.constants, self._absent_clears, self._recorder
+        needed = tuple((name, finding(REQUIRED, field=f"{plan.name}.{name}", row=str(plan.mark), severity=Severity.ERROR))
+                       for name in _needed(plan))
         essential = "value" if parts and struct is Identifier else ""
-        recorder = self._recorder
+        if recorder is None and not clears:
+            return unroll.reader(self._fields(plan), struct, constants=constants, needed=needed,
+                                 essential=essential, opening=opening)
+        collect = unroll.reader(self._fields(plan))
 
         def read(node: Node, run: Run) -> Any:
             values = collect(node, run)
@@ -96,10 +96,9 @@ class ReadCompiler:
                     values[name] = constant
                     if recorder is not None:
                         recorder.lineage.append(_constant(name, plan))
-            for name in needed:
+            for name, found in needed:
                 if values.get(name) is None:
-                    raise Missing(finding(REQUIRED, field=f"{plan.name}.{name}", row=str(plan.mark),
-                                          severity=Severity.ERROR))
+                    raise Missing(found)
             return struct(**values)
 
         return read
@@ -107,31 +106,36 @@ class ReadCompiler:
     def _fields(self, plan: Plan) -> list[Field]:
         fields = []
         for slot in plan.slots.values():
-            reader = self._slot(slot)
-            if reader is not None:
-                fields.append(self._field(slot, self._named(slot.name, reader)))
+            if self._recorder is not None or self._absent_clears:
+                read = self._slot(slot)
+                if read is not None:
+                    fields.append(Field(slot.name, (Way(self._named(slot.name, read)),)))
+            elif slot.field.many and slot.field.kind != model.EXTENSIONS:
+                if sources := tuple(self._sources(slot)):
+                    fields.append(Field(slot.name, sources=sources))
+            elif ways := self._ways(slot):
+                fields.append(Field(slot.name, ways))
         return fields
 
-    def _field(self, slot: Slot, reader: Reader) -> Field:
-        """A field with what can be tested and read without calling the reader."""
-        if self._recorder is not None or self._absent_clears:
-            return Field(slot.name, reader)
-        if slot.field.many:
-            return Field(slot.name, reader, sources=tuple(
-                Source(collect, _guards(Slot(slot.name, slot.field, None, {"": item})))
-                for item, collect in self._sources(slot)))
-        guards = _guards(slot)
-        if not guards:
-            return Field(slot.name, reader)
+    def _ways(self, slot: Slot) -> tuple[Way, ...]:
+        """The ways to read a field, with what can be tested and read without calling the reader."""
         leaf = slot.source
-        cells = [cell for cell in leaf.cells if cell.reads] if isinstance(leaf, Leaf) else []
-        if not isinstance(leaf, Leaf) or slot.field.many or len(cells) != 1 or len(guards) != 1:
-            return Field(slot.name, reader, guards)
-        cell = cells[0]
-        if cell.when is not None or cell.unit is not None or cell.phone or len(cell.places) != 1:
-            return Field(slot.name, reader, guards)
+        if not isinstance(leaf, Leaf):
+            read = self._slot(slot)
+            return (Way(read, _guards(slot)),) if read is not None else ()
+        return tuple(self._way(cell, leaf) for cell in leaf.cells if cell.reads)
+
+    def _way(self, cell: Cell, leaf: Leaf) -> Way:
+        read, guards = self._cell(cell, leaf), _guarded(cell)
+        if len(cell.places) != 1 or len(guards) != 1 or cell.when is not None or cell.phone:
+            return Way(read, guards)
+        if cell.unit is not None:
+            unit = cell.unit.places[0] if len(cell.unit.places) == 1 else None
+            if unit is None or unit.outer or unit.path.cells is None:
+                return Way(read, guards)
+            return Way(read, guards, self._amount(cell, leaf), unit=unit.path.cells)
         plain = cell.codec is not None and cell.codec.name == "text" and cell.vocab is None and not cell.uri
-        return Field(slot.name, reader, guards, self._decode(cell, cell.places[0], leaf), plain)
+        return Way(read, guards, self._decode(cell, cell.places[0], leaf), plain, self._quick(cell, leaf))
 
     def _named(self, name: str, reader: Reader) -> Reader:
         recorder = self._recorder
@@ -185,29 +189,39 @@ class ReadCompiler:
 
     # -- lists ----------------------------------------------------------------------------------------------
 
-    def _sources(self, slot: Slot) -> list[tuple[Item, Callable[[Node, Run, list[Any]], bool]]]:
+    def _sources(self, slot: Slot) -> list[Source]:
         """What fills a list: items with a position first, in their order."""
         indexed = sorted((item for item in slot.items.values() if item.index is not None),
                          key=lambda item: item.index or 0)
         others = [item for item in slot.items.values() if item.index is None]
-        return [(item, source) for item in (*indexed, *others) if (source := self._item(item)) is not None]
+        return [source for item in (*indexed, *others) if (source := self._source(slot, item)) is not None]
+
+    def _source(self, slot: Slot, item: Item) -> Source | None:
+        """One source of a list, with what can be done without calling it."""
+        collect = self._item(item)
+        if collect is None:
+            return None
+        guards, source = _guards(Slot(slot.name, slot.field, None, {"": item})), item.source
+        if isinstance(source, Plan):
+            return Source(collect, guards, self.struct(source, parts=True))
+        if isinstance(source, Each):
+            if source.place.outer:
+                return Source(collect)
+            return Source(collect, (), self._within(lambda: self.struct(source.plan)),
+                          every=self._every(source.place, None, settle=True), when=self.when(source.when))
+        cells = [cell for cell in source.cells if cell.reads]
+        repeated = len(cells) == 1 and len(cells[0].places) == 1 and cells[0].places[0].path.repeats
+        if not repeated:
+            return Source(collect, guards, self._leaf(source))
+        if len(guards) == 1 and guards[0].split and cells[0].when is None:
+            return Source(collect, guards, decode=self._decode(cells[0], cells[0].places[0], source))
+        return Source(collect, guards)
 
     def _list(self, slot: Slot) -> Reader | None:
-        sources = tuple(source for _, source in self._sources(slot))
+        sources = tuple(source.collect for source in self._sources(slot))
         if not sources:
             return None
         clears = self._absent_clears
-        if len(sources) == 1:
-            only = sources[0]
-
-            def read_one(node: Node, run: Run) -> Any:
-                items: list[Any] = []
-                cleared = only(node, run, items)
-                if items:
-                    return tuple(items)
-                return None if cleared or clears else UNSET
-
-            return read_one
 
         def read(node: Node, run: Run) -> Any:
             items: list[Any] = []
@@ -540,17 +554,21 @@ class ReadCompiler:
         """`_with_unit` for the usual case: one amount, one unit, both at hand."""
         assert cell.unit is not None
         first_unit, first_amount = cell.unit.places[0].path.first, cell.places[0].path.first
+        decode = self._amount(cell, leaf)
+        return lambda node, run: decode(first_amount(node), first_unit(node), run)
+
+    def _amount(self, cell: Cell, leaf: Leaf) -> Callable[[Raw, Raw, Run], Any]:
+        """From an amount and its unit to a model value."""
+        assert cell.unit is not None
         absent, clear, word, uri = self._format.absent, self._format.clear, cell.unit.word, cell.uri
         at, field, row = cell.places[0].word.text, leaf.name, str(leaf.mark)
         text = self._format.text(cell.places[0].path.wire_type)[0]
 
-        def read(node: Node, run: Run) -> Any:
-            raw = first_amount(node)
+        def decode(raw: Raw, unit: Raw, run: Run) -> Any:
             if raw == absent:
                 return UNSET
             if raw == clear:
                 return self._cleared(cell, leaf, run)
-            unit = first_unit(node)
             unit = ("" if uri else word) if unit in (absent, clear) else text(unit)
             try:
                 return codecs.uri_of(text(raw), unit) if uri else times.to_minutes(str(raw), unit)
@@ -558,7 +576,7 @@ class ReadCompiler:
                 run.refuse(refused, at=at, field=field, row=row)
                 return UNSET
 
-        return read
+        return decode
 
     def _phone(self, cell: Cell) -> Reader:
         """A telephone number in parts (XTN.5 to XTN.7): ``+1 330 5550142``."""
@@ -626,7 +644,7 @@ class ReadCompiler:
     @staticmethod
     def _quick(cell: Cell, leaf: Leaf) -> dict[Any, Any]:
         """Codes whose wire text is the code itself: translated without further ado."""
-        if cell.vocab is None:
+        if cell.vocab is None or cell.codec is None:
             return {}
         enum = leaf.field.enum
         return {code: enum(row.canonical) if enum is not None else row.canonical
@@ -635,19 +653,26 @@ class ReadCompiler:
     def _composite(self, cell: Cell, place: Fetch, leaf: Leaf) -> Decode:
         plan = cell.others.get(place.path.wire_type, cell.composite)
         assert plan is not None
-        build = self._within(lambda: self.struct(plan))
         open_ = self._format.open
         absent, clear = self._format.absent, self._format.clear
         recorder = self._recorder
         cleared = self._cleared_item(plan) if plan.constants else None
         translate = self._concept(cell, leaf, place.word.text) if cell.vocab is not None else None
 
+        def clearing(run: Run) -> Any:
+            value = self._cleared(cell, leaf, run)
+            return cleared if value is None and cleared is not None else value
+
+        if recorder is None and translate is None and not _demanding(plan):
+            opened = self._within(lambda: self.struct(plan, opening=Opening(open_, absent, clear, clearing)))
+            return _remembering(opened) if plan.struct in RECURRING and isinstance(absent, str) else opened
+        build = self._within(lambda: self.struct(plan))
+
         def decode(raw: Raw, run: Run) -> Any:
             if raw == absent:
                 return UNSET
             if raw == clear:
-                value = self._cleared(cell, leaf, run)
-                return cleared if value is None and cleared is not None else value
+                return clearing(run)
             node = open_(raw)
             if recorder is not None:
                 place_ = recorder.place
@@ -794,16 +819,41 @@ def _guards(slot: Slot) -> tuple[Cells, ...]:
                 found += guards
             continue
         for cell in source.cells:
-            if not cell.reads:
-                continue
-            if cell.default is not UNSET or cell.required != "no":
-                return ()
-            for place in cell.places:
-                if place.outer or place.path.cells is None:
+            if cell.reads:
+                guards = _guarded(cell)
+                if not guards:
                     return ()
-                found.append(place.path.cells)
+                found += guards
     unique = {(cells.key, cells.position): cells for cells in found}
     return tuple(unique.values()) if len(unique) <= _MOST_GUARDS else ()
+
+
+def _guarded(cell: Cell) -> tuple[Cells, ...]:
+    """`_guards` of one cell."""
+    found: list[Cells] = []
+    if cell.default is UNSET and cell.required == "no":
+        for place in cell.places:
+            if place.outer or place.path.cells is None:
+                return ()
+            found.append(place.path.cells)
+    return tuple(found)
+
+
+def _demanding(plan: Plan) -> bool:
+    """Whether reading it may find that something required is not there."""
+    if _needed(plan):
+        return True
+    for slot in plan.slots.values():
+        for source in (slot.source, *(item.source for item in slot.items.values())):
+            if isinstance(source, Leaf):
+                if any(cell.required != "no" for cell in source.cells):
+                    return True
+            elif isinstance(source, Plan):
+                if _demanding(source):
+                    return True
+            elif source is not None:
+                return True
+    return False
 
 
 def _remembering(decode: Decode) -> Decode:

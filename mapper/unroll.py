@@ -10,7 +10,7 @@ Only names and numbers made here get into the source text, never a word of a tab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -19,37 +19,69 @@ from msgspec import UNSET
 
 from canonical.paths import Cells, Spot
 from mapper.format import Node
+from mapper.run import Missing
+
+# -- reading ------------------------------------------------------------------------------------------------
 
 
-class Field(msgspec.Struct, frozen=True):
-    """One field of a struct: its name and the closure that reads it."""
+class Way(msgspec.Struct, frozen=True):
+    """One way to read a field."""
 
-    name: str
     reader: Callable[[Node, Any], Any]
     guards: tuple[Cells, ...] = ()
     """Where its raws are. If all these are empty, there is nothing to read."""
-    decode: Callable[[Any, Any], Any] | None = None
-    """Reads the raw of the only guard; None: the reader fetches for itself."""
+    decode: Callable[..., Any] | None = None
+    """Reads the raw of the only guard (and the raw of the unit); None: the reader fetches for itself."""
     text: bool = False
     """The raw is the value, unless it holds an escape or a quote."""
-    sources: tuple[Source, ...] = ()
-    """A list: what appends its items, in order; then `reader` is not called."""
+    quick: Mapping[Any, Any] = {}
+    """Values of raws that need not be decoded."""
+    unit: Cells | None = None
+    """Where the unit of an amount is."""
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One source of the items of a list."""
+    """One source of the items of a list: `collect`, or what says the same without a call."""
 
     collect: Callable[[Node, Any, list[Any]], bool]
     """Appends items; True where the source says that the list is cleared."""
     guards: tuple[Cells, ...] = ()
+    one: Callable[[Node, Any], Any] | None = None
+    """Reads the only item."""
+    decode: Callable[[Any, Any], Any] | None = None
+    """Reads each of the raws at the only guard."""
+    every: Callable[[Node], Iterable[Node]] | None = None
+    """The nodes that `one` reads an item each from."""
+    when: Callable[[Node, Any], bool] | None = None
+    """Which of them."""
 
 
-class _Writer:
-    """Collects the lines of one function and the objects its names stand for."""
+class Field(msgspec.Struct, frozen=True):
+    """One field of a struct."""
+
+    name: str
+    ways: tuple[Way, ...] = ()
+    """The first that finds something."""
+    sources: tuple[Source, ...] = ()
+    """Of a list, in the order of its items."""
+
+
+class Opening(msgspec.Struct, frozen=True):
+    """How the raw of a composite becomes a node."""
+
+    open: Callable[[Any], Node]
+    absent: Any
+    clear: Any
+    cleared: Callable[[Any], Any]
+    """The value where it was cleared; takes the run."""
+
+
+class _Reading:
+    """Collects the lines of a function that reads, and the objects its names stand for."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.names: dict[str, Any] = {"UNSET": UNSET}
+        self.names: dict[str, Any] = {"UNSET": UNSET, "Missing": Missing}
         self._rows: dict[Any, str] = {}
 
     def bind(self, thing: Any) -> str:
@@ -58,75 +90,152 @@ class _Writer:
         self.names[name] = thing
         return name
 
-    def test(self, guards: Sequence[Cells]) -> tuple[str, tuple[str, int]]:
-        """A condition that is true where something is at one of the places, and the first place."""
-        places = []
-        for cells in guards:
-            row = self._rows.get(cells.key)
-            if row is None:
-                row = self._rows[cells.key] = f"s{len(self._rows)}"
-                self.lines.append(f"    {row} = node" if cells.row is None
-                                  else f"    {row} = {self.bind(cells.row)}(node)")
-                self.lines.append(f"    n_{row} = len({row})")
-            places.append((row, cells.position))
-        return " or ".join(f"(n_{row} > {index} and {row}[{index}])" for row, index in places), places[0]
+    def add(self, indent: int, *lines: str) -> None:
+        self.lines += [" " * indent + line for line in lines]
 
+    def row(self, cells: Cells) -> str:
+        """The sequence that holds them."""
+        row = self._rows.get(cells.key)
+        if row is None:
+            row = self._rows[cells.key] = f"s{len(self._rows)}"
+            self.add(0, f"{row} = {'node' if cells.row is None else f'{self.bind(cells.row)}(node)'}",
+                     f"n_{row} = len({row})")
+        return row
 
-def _list_of(field: Field, out: _Writer) -> None:
-    key = repr(field.name)
-    out.lines.append("    items = []; cleared = False")
-    for source in field.sources:
-        call = f"if {out.bind(source.collect)}(node, run, items): cleared = True"
-        if source.guards:
-            test, _ = out.test(source.guards)
-            out.lines += [f"    if {test}:", f"        {call}"]
+    def test(self, guards: Sequence[Cells]) -> str:
+        """A condition that is true where something is at one of the places."""
+        places = [(self.row(cells), cells.position) for cells in guards]
+        return " or ".join(f"n_{row} > {index} and {row}[{index}]" for row, index in places)
+
+    def cut(self, cells: Cells, indent: int, raw: str) -> None:
+        if cells.cut is not None:
+            marks = " or ".join(f"{mark!r} in {raw}" for mark in cells.cut_on)
+            self.add(indent, f"{f'if {marks}: ' if marks else ''}{raw} = {self.bind(cells.cut)}({raw})")
+
+    def field(self, field: Field, target: str) -> None:
+        """Read a field that is one value."""
+        tests = [self.test(way.guards) for way in field.ways]
+        for way in field.ways:
+            if way.unit is not None:
+                self.row(way.unit)
+        for number, (way, test) in enumerate(zip(field.ways, tests, strict=True)):
+            tests_ = [f"{target} is UNSET"] if number else []
+            tests_ += [f"({test})" if tests_ else test] if test else []
+            indent = 4 if tests_ else 0
+            if tests_:
+                self.add(0, f"if {' and '.join(tests_)}:")
+            self.way(way, indent, target)
+
+    def way(self, way: Way, indent: int, target: str) -> None:
+        if way.decode is None:
+            self.add(indent, f"{target} = {self.bind(way.reader)}(node, run)")
+            return
+        cells = way.guards[0]
+        self.add(indent, f"raw = {self.row(cells)}[{cells.position}]")
+        self.cut(cells, indent, "raw")
+        decode = self.bind(way.decode)
+        if way.unit is not None:
+            row = self.row(way.unit)
+            self.add(indent, f"unit = {row}[{way.unit.position}] if n_{row} > {way.unit.position} else ''")
+            self.cut(way.unit, indent, "unit")
+            self.add(indent, f"{target} = {decode}(raw, unit, run)")
+        elif way.text:
+            self.add(indent, f"if '\\\\' in raw or '\"' in raw: {target} = {decode}(raw, run)",
+                     f"elif raw: {target} = raw")
+        elif way.quick:
+            self.add(indent, f"{target} = {self.bind(way.quick)}.get(raw)",
+                     f"if {target} is None: {target} = {decode}(raw, run)")
         else:
-            out.lines.append(f"    {call}")
-    out.lines += [f"    if items: values[{key}] = tuple(items)", f"    elif cleared: values[{key}] = None"]
+            self.add(indent, f"{target} = {decode}(raw, run)")
+
+    def list_of(self, field: Field, target: str) -> None:
+        """Read a field that is a list."""
+        tests = [self.test(source.guards) for source in field.sources]
+        self.add(0, "items = []; cleared = False")
+        for source, test in zip(field.sources, tests, strict=True):
+            if test:
+                self.add(0, f"if {test}:")
+            self.source(source, 4 if test else 0)
+        self.add(0, f"if items: {target} = tuple(items)", f"elif cleared: {target} = None")
+
+    def source(self, source: Source, indent: int) -> None:
+        if source.decode is not None:
+            cells = source.guards[0]
+            split = repr(cells.split)
+            self.add(indent, f"raws = {self.row(cells)}[{cells.position}]",
+                     f"for raw in raws.split({split}) if {split} in raws else (raws,):")
+            self.cut(cells, indent + 4, "raw")
+            self.add(indent + 4, "if raw:")
+            self.item(f"{self.bind(source.decode)}(raw, run)", indent + 8)
+        elif source.every is not None:
+            self.add(indent, f"for inner in {self.bind(source.every)}(node):")
+            indent += 4
+            if source.when is not None:
+                self.add(indent, f"if {self.bind(source.when)}(inner, run):")
+                indent += 4
+            self.item(f"{self.bind(source.one)}(inner, run)", indent)
+        elif source.one is not None:
+            self.item(f"{self.bind(source.one)}(node, run)", indent)
+        else:
+            self.add(indent, f"if {self.bind(source.collect)}(node, run, items): cleared = True")
+
+    def item(self, call: str, indent: int) -> None:
+        self.add(indent, f"try: value = {call}",
+                 "except Missing as missing: run.findings.append(missing.finding)",
+                 "else:",
+                 "    if value is None: cleared = True",
+                 "    elif value is not UNSET: items.append(value)")
 
 
-def unrolled(fields: Sequence[Field], constants: Sequence[tuple[str, Any]] = (),
-             struct: type[Any] | None = None) -> Callable[[Node, Any], Any]:
+def reader(fields: Sequence[Field], struct: type[Any] | None = None, *, constants: Sequence[tuple[str, Any]] = (),
+           needed: Sequence[tuple[str, Any]] = (), essential: str = "",
+           opening: Opening | None = None) -> Callable[[Any, Any], Any]:
     """A function that reads all fields of a node and returns those that are stated.
 
-    With `struct` it makes one of them, with `constants` for fields that are not stated; UNSET where nothing is.
+    Args:
+        struct: it makes one of these; UNSET where nothing is stated.
+        constants: for fields that are not stated.
+        needed: fields that must have a value, and the finding where one has none.
+        essential: a field without which there is nothing.
+        opening: it takes the raw of a composite instead of a node.
     """
-    out = _Writer()
-    lines = out.lines
+    out = _Reading()
+    singles = {field.name: f"v{number}" for number, field in enumerate(fields) if not field.sources}
+    lists = {field.name: f"v{number}" for number, field in enumerate(fields) if field.sources}
     for field in fields:
         if field.sources:
-            _list_of(field, out)
-            continue
-        key = repr(field.name)
-        read = [f"value = {out.bind(field.reader)}(node, run)", f"if value is not UNSET: values[{key}] = value"]
-        if not field.guards:
-            lines += [f"    {line}" for line in read]
-            continue
-        test, (row, index) = out.test(field.guards)
-        lines.append(f"    if {test}:")
-        if field.decode is None:
-            lines += [f"        {line}" for line in read]
-            continue
-        cells = field.guards[0]
-        lines.append(f"        raw = {row}[{index}]")
-        if cells.cut is not None:
-            cut = out.bind(cells.cut)
-            when = " or ".join(f"{mark!r} in raw" for mark in cells.cut_on)
-            lines.append(f"        if {when}: raw = {cut}(raw)" if when else f"        raw = {cut}(raw)")
-        decoded = [f"value = {out.bind(field.decode)}(raw, run)", f"if value is not UNSET: values[{key}] = value"]
-        if field.text:
-            lines += ["        if '\\\\' in raw or '\"' in raw:", *(f"            {line}" for line in decoded),
-                      f"        elif raw: values[{key}] = raw"]
+            out.list_of(field, lists[field.name])
         else:
-            lines += [f"        {line}" for line in decoded]
+            out.field(field, singles[field.name])
+    head = []
+    if opening is not None:
+        head += [f"if raw == {out.bind(opening.absent)}: return UNSET",
+                 f"if raw == {out.bind(opening.clear)}: return {out.bind(opening.cleared)}(run)",
+                 f"node = {out.bind(opening.open)}(raw)"]
+    if singles:
+        head.append(f"{' = '.join(singles.values())} = UNSET")
+    if lists:
+        head.append(f"{' = '.join(lists.values())} = ()")
     if struct is None:
-        lines.append("    return values")
+        out.add(0, "values = {}")
+        for names, nothing in ((singles, "is not UNSET"), (lists, "!= ()")):
+            for name, value in names.items():
+                out.add(0, f"if {value} {nothing}: values[{name!r}] = {value}")
+        out.add(0, "return values")
     else:
-        lines.append("    if not values: return UNSET")
+        empty = [*(f"{value} is UNSET" for value in singles.values()), *(f"{value} == ()" for value in lists.values())]
+        out.add(0, f"if {' and '.join(empty) or 'True'}: return UNSET")
+        given = {**singles, **lists}
+        if essential and essential in given:
+            out.add(0, f"if not {given[essential]}: return UNSET")
+        for name, found in needed:
+            missing = f"{singles[name]} is UNSET or {singles[name]} is None" if name in singles else "True"
+            out.add(0, f"if {missing}: raise Missing({out.bind(found)})")
         for name, constant in constants:
-            lines.append(f"    if {name!r} not in values: values[{name!r}] = {out.bind(constant)}")
-        lines.append(f"    return {out.bind(struct)}(**values)")
-    return _function("node, run", ["values = {}", *(line[4:] for line in lines)], out.names)
+            bound = out.bind(constant)
+            given[name] = f"{bound} if {given[name]} is UNSET else {given[name]}" if name in given else bound
+        out.add(0, f"return {out.bind(struct)}({', '.join(f'{name}={value}' for name, value in given.items())})")
+    return _function("node, run" if opening is None else "raw, run", [*head, *out.lines], out.names)
 
 
 # -- writing ------------------------------------------------------------------------------------------------

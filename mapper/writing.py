@@ -12,7 +12,7 @@ from msgspec import UNSET
 from canonical.findings import Finding, Severity, declare, finding
 from canonical.model import CodeableConcept, Coding
 from canonical.paths import verbatim
-from mapper import codecs, document, model, times
+from mapper import codecs, document, model, times, unroll
 from mapper.format import Format, Node, Raw
 from mapper.model import INTEGER, STRUCT, TEXT
 from mapper.plan import UNMAPPED, Cell, Condition, Each, Fetch, Item, Leaf, Plan, Planner, Slot
@@ -20,7 +20,7 @@ from mapper.reading import RECURRING, REMEMBERED
 from mapper.recorder import Recorder
 from mapper.run import REQUIRED, Run
 from mapper.times import Refused
-from mapper.unroll import Choice, Part, Simple, Unsaid, row_writer, writer
+from mapper.unroll import Choice, Part, Simple, Unsaid
 from mapper.vocab import Vocab
 
 NO_CONTEXT = declare("map.no_context", Severity.FATAL, "a value that the table takes from the destination is not set",
@@ -48,7 +48,7 @@ class WriteCompiler:
     def struct(self, plan: Plan) -> Writer:
         """The writer of a struct's fields."""
         if self._recorder is None:
-            return writer(self._parts(plan))
+            return unroll.writer(self._parts(plan))
         fields: list[tuple[str, Writer, Writer | None]] = []
         late: list[tuple[str, Writer, Writer | None]] = []
         for slot in plan.slots.values():
@@ -309,7 +309,7 @@ class WriteCompiler:
             # A condition that is true already decides; otherwise the last cell that can say the value.
             attempts = [self._cell(cell, leaf, strictly=True) for cell in reversed(cells) if cell.when] + attempts
         if (simple := self._simple(leaf)) is not None:
-            return row_writer(simple)
+            return unroll.row_writer(simple)
         recorder = self._recorder
         composite = leaf.field.kind == STRUCT and all(cell.codec is None for cell in cells)
         unsaid = finding(CANNOT_WRITE, field=leaf.name, row=str(leaf.mark))
@@ -522,7 +522,7 @@ class WriteCompiler:
         assert plan is not None
         new, close = partial(self._format.new, place.path.wire_type), self._format.close
         if self._recorder is None:
-            write: Encode = writer(self._parts(plan), new=new, close=close)
+            write: Encode = unroll.writer(self._parts(plan), new=new, close=close)
         else:
             write = self._drafted(self.struct(plan), new)
         choose = self._concept(cell, leaf, place.word.text) if cell.vocab is not None else None

@@ -49,11 +49,13 @@ First: TypeAlias = Callable[[Any], Any]
 class View:
     """A message, group or segment that rows start from; remembers the segments looked up in it."""
 
-    __slots__ = ("found", "group")
+    __slots__ = ("found", "group", "walked")
 
     def __init__(self, group: Group | None, found: dict[str, Segment]) -> None:
         self.group = group
         self.found = found
+        self.walked: dict[str, list[Group]] = {}
+        """The groups along ways that were looked up before."""
 
     def locate(self, key: str, way: tuple[str, ...], name: str) -> Segment:
         """The first segment `name` in the groups `way`; wherever it is, where it is not there (P10)."""
@@ -333,7 +335,7 @@ class FieldPath(_Path):
         self._cut = self._cutter()
         self._conditional = bool(where.conditions)
         if where.simple:
-            self.cells = Cells(where.key, where.row(), number, *self._cell_cut())
+            self.cells = Cells(where.key, where.row(), number, *self._cell_cut(), "~" if rep == "*" else "")
         self.first = self._first()
         self.every = self._every
         self.put, self.add = self._put(), self._add
@@ -518,7 +520,7 @@ class ContainerPath(_Path):
     def _every(self, view: View) -> list[View]:
         where = self._where
         if not where.name and view.group is not None:
-            return [View(group, {}) for group in where.inner(view.group)]
+            return [View(group, {}) for group in where.inner(view, view.group)]
         return [View(None, {where.name: segment}) for segment in where.segments(view)]
 
     def _walk(self, view: View, at: str) -> Iterator[tuple[View, str]]:
@@ -566,6 +568,7 @@ class _Where:
         """By depth: of the groups on the way, and last of the segment itself."""
         self.key = "/".join((*way, name))
         self._steps = tuple(zip(way, reps, strict=True))
+        self._way = "/".join(f"{step}({rep})" for step, rep in self._steps)
 
     def row(self) -> Callable[[View], Sequence[str]]:
         """From a view to the fields of the first segment."""
@@ -653,20 +656,20 @@ class _Where:
         own.state(segments[-1])
         return segments[-1]
 
-    def inner(self, group: Group) -> list[Group]:
-        """The groups along the way, as `groups` finds them."""
-        found = [group]
-        for depth, (name, rep) in enumerate(self._steps):
-            if (condition := self.conditions.get(depth)) is not None:
-                found = [next(iter(some)) for group in found if (some := [
-                    each for each in group.groups
-                    if each.name == name and condition.holds(each.first(condition.segment))])]
-                continue
-            if rep == "*":
-                found = [each for group in found for each in group.groups if each.name == name]
-                continue
-            there = [[each for each in group.groups if each.name == name] for group in found]
-            found = [each for some in there for each in some[int(rep or 1) - 1:][:1]]
+    def inner(self, view: View, group: Group) -> list[Group]:
+        """The groups of a view along the way, as `groups` finds them."""
+        if not self.way:
+            return [group]
+        found = view.walked.get(self._way)
+        if found is None:
+            found = [group]
+            for name, rep in self._steps:
+                if rep == "*":
+                    found = [each for group in found for each in group.groups if each.name == name]
+                    continue
+                there = [[each for each in group.groups if each.name == name] for group in found]
+                found = [each for some in there for each in some[int(rep or 1) - 1:][:1]]
+            view.walked[self._way] = found
         return found
 
     def segments(self, view: View) -> Sequence[Segment]:
@@ -679,7 +682,7 @@ class _Where:
             return [segment for segment in group.segments if segment.id == name] or group.all(name)
         found: list[Segment] = []
         own = self.conditions.get(len(self.way))
-        for each in self.inner(group):
+        for each in self.inner(view, group):
             there = each.all(self.name)
             if own is not None:
                 found += [segment for segment in there if own.holds(segment)][:1]
