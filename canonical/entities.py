@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final, TypeAlias
 
-from canonical import authorization, coverage, document, model, query, referral, task
+from canonical import authorization, coverage, document, masterfile, model, query, referral, task
 from canonical.authorization import Authorization
 from canonical.coverage import Charge, Coverage, EligibilityCheck
 from canonical.document import Document
@@ -17,8 +17,9 @@ from canonical.task import WorkTask
 #: msgspec decodes it by the ``entity`` tag.
 AnyEntity: TypeAlias = (
     Patient | Appointment | Slot | Practitioner | Location
-    | AppointmentRequest | Referral | Coverage | EligibilityCheck | Authorization | Document | WorkTask | Charge | Query | Acknowledgement)
+    | AppointmentRequest | Referral | Coverage | EligibilityCheck | Authorization | Document | WorkTask | Charge
+    | Query | Acknowledgement)
 
 #: The modules that define the canonical structs and enumerations; a name is defined in one of them only.
 MODULES: Final[tuple[ModuleType, ...]] = (model, document, coverage, referral, authorization,
-                                          task, query)
+                                          task, query, masterfile)

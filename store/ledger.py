@@ -156,6 +156,23 @@ class Work(Protocol):
         """The broker has confirmed them."""
 
 
+class Lookup(Protocol):
+    """What answering a question needs: it reads and nothing else."""
+
+    async def states(self, subject_keys: Collection[str]) -> Mapping[str, State]:
+        """Present state of subjects; unknown ones are missing."""
+
+    async def aliases(self, subject_keys: Collection[str]) -> Mapping[str, str]:
+        """Survivors of merged subjects (see `Work`)."""
+
+    async def subjects(self, kind: str, after: str, limit: int) -> Sequence[State]:
+        """Present states of the subjects of a kind (``patient``) in the order of their keys.
+
+        Args:
+            after: the last key read before; empty to begin.
+        """
+
+
 class Desk(Protocol):
     """What people need: look, understand, decide. Every decision is audited in the same transaction."""
 
@@ -261,5 +278,5 @@ class Keeper(Protocol):
         work, never the audit trail, never the events of a subject that is still open. Returns how many."""
 
 
-class Ledger(Intake, Work, Desk, Keeper, Protocol):
+class Ledger(Intake, Work, Lookup, Desk, Keeper, Protocol):
     """All of it. Callers take the part they need."""

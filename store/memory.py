@@ -161,6 +161,10 @@ class MemoryLedger(MemoryTasks):
     async def states(self, subject_keys: Collection[str]) -> Mapping[str, State]:
         return {key: self._states[key] for key in subject_keys if key in self._states}
 
+    async def subjects(self, kind: str, after: str, limit: int) -> Sequence[State]:
+        prefix = f"{kind}:"
+        return [self._states[key] for key in sorted(self._states) if key.startswith(prefix) and key > after][:limit]
+
     async def aliases(self, subject_keys: Collection[str]) -> Mapping[str, str]:
         return {key: survivor(self._aliases, key) for key in subject_keys if key in self._aliases}
 

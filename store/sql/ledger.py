@@ -211,6 +211,11 @@ class SqlLedger(SqlTasks):
         found = (rows.state(row) for row in await self._read(self._is.states, keys))
         return {state.subject_key: state for state in found}
 
+    async def subjects(self, kind: str, after: str, limit: int) -> Sequence[State]:
+        # A key begins with its kind and a colon; what follows a colon in the order of code points is a semicolon.
+        first = max(rows.text_in(after), f"{kind}:")
+        return [rows.state(row) for row in await self._read(self._is.subjects, first, f"{kind};", limit)]
+
     async def aliases(self, subject_keys: Collection[str]) -> Mapping[str, str]:
         ends: dict[str, str] = {}
         open_ends = {key: key for key in map(rows.text_in, subject_keys)}

@@ -142,6 +142,11 @@ class Statements:
             select(s.fences.c.message_seq).where(
                 s.fences.c.lane == bindparam("lane"), s.fences.c.message_seq < bindparam("seq"))
             .limit(literal_column("1")))
+        self.subjects = text(
+            select(s.states.c.subject_key, s.states.c.version, s.states.c.event_id, s.states.c.patient_key,
+                   s.states.c.body).where(s.states.c.subject_key > bindparam("after"),
+                                          s.states.c.subject_key < bindparam("end"))
+            .order_by(s.states.c.subject_key).limit(bindparam("limit")))
         self.states = text(
             select(s.states.c.subject_key, s.states.c.version, s.states.c.event_id, s.states.c.patient_key,
                    s.states.c.body).where(among(s.states.c.subject_key, "keys")))
