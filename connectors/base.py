@@ -80,6 +80,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     received_at: int
     """Microseconds since the epoch."""
     refused: bool
+    reason: str = ""
+    """The finding code it was kept with."""
 
 
 #: Messages of the channel, newest first: (finding code they were kept with, or "" for any; received since; how many).
@@ -92,6 +94,9 @@ class Resumes(Protocol):
 
     async def resume(self, recall: Recall) -> None:
         """Read what it needs to know. Raises `Unavailable`."""
+#: Asked after the commit of an accepted message: the whole message that answers it, where it is a question and this
+#: site answers; None: the plain acknowledgement will do. Changes nothing, and never raises.
+Answer: TypeAlias = Callable[[Submission, Receipt], Awaitable[Phi[bytes] | None]]
 
 
 class Receiver(Protocol):
@@ -221,3 +226,5 @@ class ConnectorSpec(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     build: Callable[..., Any]
     """``in``: ``build(name, settings, accept, ack_report) -> Receiver``;
     ``out``: ``build(name, settings) -> Sender``."""
+    answers: bool = False
+    """``in``: its receivers can answer a question on the connection that asked; ``build`` takes an `Answer` last."""

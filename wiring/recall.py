@@ -17,6 +17,6 @@ def recall(desk: Desk, channel: str) -> Recall:
         except LedgerUnavailable as away:
             raise Unavailable("the ledger cannot be read") from away
         return [Kept(message_id=one.id, raw=one.raw, received_at=one.received_at,
-                     refused=one.state is MessageState.REFUSED) for one in found]
+                     refused=one.state is MessageState.REFUSED, reason=one.reason) for one in found]
 
     return recalled

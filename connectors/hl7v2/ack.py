@@ -29,12 +29,20 @@ class Condition(NamedTuple):
 #: By the code of a finding. Others are 207, which says: try again.
 CONDITIONS: Final[dict[str, Condition]] = {
     "mllp.no_control_id": Condition("101", "Required field missing"),
+    "hl7.sequence_missing": Condition("101", "Required field missing", content=True),
     "receive.unsupported_type": Condition("200", "Unsupported message type"),
     "receive.processing_id": Condition("202", "Unsupported processing id"),
     # Permanent: 207 would have the peer send it for ever. 104 (v2.8) is the only row that says why.
     "mllp.frame_too_large": Condition("104", "Value too long", content=True),
     "hl7.message_too_large": Condition("104", "Value too long", content=True),
     "hl7.batch_count": Condition("100", "Segment sequence error", content=True),
+    "profile.required": Condition("101", "Required field missing", content=True),
+    "profile.segment": Condition("100", "Segment sequence error", content=True),
+    "profile.cardinality": Condition("100", "Segment sequence error", content=True),
+    "profile.length": Condition("104", "Value too long", content=True),
+    "profile.table": Condition("103", "Table value not found", content=True),
+    "profile.shape": Condition("102", "Data type error", content=True),
+    "profile.not_agreed": Condition("102", "Data type error", content=True),
     "hl7.fragments_too_large": Condition("104", "Value too long", content=True),
 }
 _INTERNAL: Final = Condition("207", "Application internal error")
@@ -86,15 +94,15 @@ def answers(header: Header, raw: bytes) -> bytes:
     return raw[at:at + 16].split(separator)[1].strip() or b"?"
 
 
-def positive(receipt: Receipt, header: Header, *, enhanced: bool) -> bytes:
-    """AA, or CA in enhanced mode.
+def positive(receipt: Receipt, header: Header, *, enhanced: bool, expected: int | None = None) -> bytes:
+    """AA, or CA in enhanced mode. `expected`: MSA-4, where the link is numbered (S01).
 
     Raises:
         ValueError: the receipt is of a refused message.
     """
     if not receipt.positive:
         raise ValueError("a refused message has no positive acknowledgement")
-    return _build(header, stamp_of(receipt), b"CA" if enhanced else b"AA", None)
+    return _build(header, stamp_of(receipt), b"CA" if enhanced else b"AA", None, expected)
 
 
 def code_for(reason: Finding, *, enhanced: bool) -> str:
@@ -103,12 +111,12 @@ def code_for(reason: Finding, *, enhanced: bool) -> str:
     return ("C" if enhanced else "A") + ("E" if wrong else "R")
 
 
-def negative(header: Header, reason: Finding, stamp: Stamp, *, enhanced: bool) -> bytes:
+def negative(header: Header, reason: Finding, stamp: Stamp, *, enhanced: bool, expected: int | None = None) -> bytes:
     """The refusal (see `code_for`). Says code and place, never a value (A07)."""
-    return _build(header, stamp, code_for(reason, enhanced=enhanced).encode(), reason)
+    return _build(header, stamp, code_for(reason, enhanced=enhanced).encode(), reason, expected)
 
 
-def _build(header: Header, stamp: Stamp, code: bytes, reason: Finding | None) -> bytes:
+def _build(header: Header, stamp: Stamp, code: bytes, reason: Finding | None, expected: int | None = None) -> bytes:
     # Everything that comes from the message is copied as raw bytes under the message's own delimiters: all
     # components of MSH-3 to MSH-6 (A05), MSH-10 to the last byte, whatever the character set.
     f, c = header.marks.field, header.marks.component
@@ -130,6 +138,8 @@ def _build(header: Header, stamp: Stamp, code: bytes, reason: Finding | None) ->
         text = _plain(words, header)
         if version < b"2.7":
             segments[1] += f + text
+        elif expected is not None:
+            segments[1] += f
         place = _PLACE.match(reason.at)
         location = [place[1].encode(), b"1", place[2].encode()] if place else []
         if modern:
@@ -138,6 +148,10 @@ def _build(header: Header, stamp: Stamp, code: bytes, reason: Finding | None) ->
         else:
             coded = header.marks.subcomponent.join((number.encode(), text, b"HL70357"))
             segments.append(f.join((b"ERR", c.join((*(location or (b"", b"", b"")), coded)))))
+    elif expected is not None:
+        segments[1] += f
+    if expected is not None:
+        segments[1] += f + b"%d" % expected
     return b"\r".join((*segments, b""))
 
 

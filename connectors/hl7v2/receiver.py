@@ -21,13 +21,14 @@ from msgspec import UNSET
 from canonical.findings import Finding, Severity, declare, finding
 from canonical.phi import Phi
 from canonical.receipt import Receipt
-from connectors.base import Accept, AckReport, Recall, Submission, Unavailable
+from connectors.base import Accept, AckReport, Answer, Recall, Submission, Unavailable
 from connectors.hl7v2 import ack
 from connectors.hl7v2.batch import BATCH, Part, Reply, Tally, is_batch, split_batch
 from connectors.hl7v2.continuation import Joiner
 from connectors.hl7v2.framing import COMMIT_ACK, COMMIT_NAK, Deframer, frame
 from connectors.hl7v2.header import Header, narrow, read_header
 from connectors.hl7v2.peek import peek_envelope, peek_with
+from connectors.hl7v2.sequence import last_of, number_of, rule
 from connectors.hl7v2.settings import AckMode, MllpIn
 from connectors.hl7v2.sockets import keep_alive
 from connectors.hl7v2.tls import Live, Watch
@@ -54,6 +55,8 @@ NO_CONTROL_ID: Final = declare(
     "Have the sender fill MSH-10.")
 
 _KEPT_OF_OVERSIZE: Final = 65536
+_RECALLED: Final = 1000
+"""Stored messages looked at for the last number: refused and repeated ones do not count."""
 _OWED_NOTHING: Final = ""
 _CONFIRMATIONS: Final = frozenset({COMMIT_ACK, COMMIT_NAK})
 
@@ -177,15 +180,44 @@ class _Connection(asyncio.Protocol):
 
     async def _store_one(self, content: bytes, raw: bytes, slot: _Slot) -> None:
         header = read_header(raw)
+        if self._owner.settings.sequence and header is not None and not ack.answers(header, raw):
+            await self._store_numbered(content, header, raw, slot)
+            return
         try:
             receipt = await self._submit(content, header, raw)
         except Unavailable:
             self._answer_unavailable(header, raw, slot)
         else:
             self._answer(header, raw, slot, receipt)
+            if self._owner.answer is not None and receipt.positive and header is not None:
+                await self._reply(content, header, raw, slot, receipt)
+
+    async def _reply(self, content: bytes, header: Header, raw: bytes, slot: _Slot, receipt: Receipt) -> None:
+        """The answer to a question, in place of the acknowledgement; behind it where the sender asked for both (A02)."""
+        owner = self._owner
+        assert owner.answer is not None
+        reply = await owner.answer(Submission(channel=owner.name, raw=Phi(content), peek=peek_with(header, raw),
+                                              peer=self._peer), receipt)
+        if reply is not None:
+            both = slot.answer if ack.is_enhanced(header) else frame(COMMIT_ACK) if owner.settings.commit_bytes else b""
+            slot.answer = both + frame(reply.reveal())
+
+    async def _store_numbered(self, content: bytes, header: Header, raw: bytes, slot: _Slot) -> None:
+        """One after another: whether a number is the next one depends on what became of the last (S03)."""
+        owner = self._owner
+        async with owner.numbering:
+            ruling = rule(number_of(header), owner.last_number)
+            try:
+                receipt = await self._submit(content, header, raw, ruling.refusal, record=ruling.record)
+            except Unavailable:
+                self._answer_unavailable(header, raw, slot)
+                return
+            if receipt.positive:
+                owner.last_number = ruling.last
+        self._answer(header, raw, slot, receipt, ruling.tell)
 
     async def _submit(self, content: bytes, header: Header | None, raw: bytes, refusal: Finding | None = None,
-                      parent_id: str = "") -> Receipt:
+                      parent_id: str = "", record: Finding | None = None) -> Receipt:
         """Raises `Unavailable`."""
         owner = self._owner
         peek = peek_with(header, raw)
@@ -193,7 +225,7 @@ class _Connection(asyncio.Protocol):
         if refusal is not None:
             peek = msgspec.structs.replace(peek, dedup=b"")
         return await owner.accept(Submission(channel=owner.name, raw=Phi(content), peek=peek, peer=self._peer,
-                                             refusal=refusal, parent_id=parent_id))
+                                             refusal=refusal, parent_id=parent_id, record=record))
 
     # -- batches
 
@@ -267,7 +299,8 @@ class _Connection(asyncio.Protocol):
         slot.owed.append((receipt, code))
         return answer
 
-    def _acknowledge(self, header: Header | None, raw: bytes, receipt: Receipt) -> tuple[bytes, str]:
+    def _acknowledge(self, header: Header | None, raw: bytes, receipt: Receipt,
+                     expected: int | None = None) -> tuple[bytes, str]:
         """(acknowledgement, its code); nothing where none is due."""
         if header is None:
             return b"", _OWED_NOTHING
@@ -275,14 +308,15 @@ class _Connection(asyncio.Protocol):
         if not due:
             return b"", _OWED_NOTHING
         if receipt.positive:
-            return ack.positive(receipt, header, enhanced=enhanced), "CA" if enhanced else "AA"
+            return ack.positive(receipt, header, enhanced=enhanced, expected=expected), "CA" if enhanced else "AA"
         reason = receipt.finding or finding(UNAVAILABLE)
-        return (ack.negative(header, reason, ack.stamp_of(receipt), enhanced=enhanced),
+        return (ack.negative(header, reason, ack.stamp_of(receipt), enhanced=enhanced, expected=expected),
                 ack.code_for(reason, enhanced=enhanced))
 
-    def _answer(self, header: Header | None, raw: bytes, slot: _Slot, receipt: Receipt) -> None:
+    def _answer(self, header: Header | None, raw: bytes, slot: _Slot, receipt: Receipt,
+                expected: int | None = None) -> None:
         prefix = frame(COMMIT_ACK) if self._owner.settings.commit_bytes else b""
-        answer, code = self._acknowledge(header, raw, receipt)
+        answer, code = self._acknowledge(header, raw, receipt, expected)
         slot.owed.append((receipt, code))
         slot.answer = prefix + frame(answer) if answer else prefix
 
@@ -396,16 +430,18 @@ def _refusal(header: Header | None) -> Finding | None:
 class MllpReceiver:
     """Listens on one port. See `connectors.base.Receiver`."""
 
-    def __init__(self, name: str, settings: MllpIn, accept: Accept, ack_report: AckReport, *,
+    def __init__(self, name: str, settings: MllpIn, accept: Accept, ack_report: AckReport,
+                 answer: Answer | None = None, *,
                  clock: Callable[[], int] = lambda: time.time_ns() // 1000,
                  new_id: Callable[[], str] = lambda: uuid.uuid4().hex[:20]) -> None:
-        """`clock` gives microseconds since the epoch and `new_id` a control id, for the one answer that no
-        receipt stands behind: that a message could not be stored."""
+        """`answer` is asked for the answer to every accepted message. `clock` gives microseconds since the epoch and
+        `new_id` a control id, for the one answer that no receipt stands behind: that a message could not be stored."""
         self.name = name
         self.settings = settings
         self._joiner = Joiner(name, settings.continuation, accept)
         self.accept = self._joiner.accept
         self.ack_report = ack_report
+        self.answer = answer
         self.stray_bytes = 0
         """Bytes outside frames, dropped (F03)."""
         self.empty_frames = 0
@@ -414,6 +450,9 @@ class MllpReceiver:
         """Connections over `max_connections`."""
         self.unstored = 0
         """Broken frames that could not be kept because the ledger was away."""
+        self.numbering = asyncio.Lock()
+        self.last_number: int | None = None
+        """MSH-13 of the last message accepted, where the channel is numbered."""
         self._clock = clock
         self._new_id = new_id
         self._connections: set[_Connection] = set()
@@ -439,6 +478,8 @@ class MllpReceiver:
     async def resume(self, recall: Recall) -> None:
         """See `connectors.base.Resumes`."""
         await self._joiner.resume(recall)
+        if self.settings.sequence:
+            self.last_number = last_of(await recall("", 0, _RECALLED))
 
     async def start(self) -> None:
         """Listen. Raises OSError: port in use, no such address, certificate not readable."""

@@ -24,6 +24,7 @@ from connectors.hl7v2.disposition import Disposition, disposition, read_answer
 from connectors.hl7v2.er7 import Message, parse
 from connectors.hl7v2.framing import COMMIT_ACK, COMMIT_NAK, Deframer, can_be_framed, frame
 from connectors.hl7v2.header import Header, narrow, read_header
+from connectors.hl7v2.sequence import START, Counter, numbered
 from connectors.hl7v2.settings import MllpOut
 from connectors.hl7v2.sockets import keep_alive
 from connectors.hl7v2.tls import Live, Watch
@@ -64,6 +65,11 @@ NOT_SENDABLE: Final = declare(
     "mllp.not_sendable", Severity.ERROR,
     "The message has no control id (MSH-10), or holds the bytes that end a frame",
     "Correct the mapping that wrote it.")
+
+NO_LINK: Final = declare(
+    "hl7.sequence_no_link", Severity.WARNING,
+    "The peer did not say which sequence number it expects, so nothing was sent",
+    "Does the peer speak the sequence number protocol? If not, switch `sequence` of the destination off.")
 
 _REMEMBERED: Final = 1024
 """Deliveries whose outcome was unknown, remembered to recognise their duplicates."""
@@ -160,6 +166,9 @@ class MllpSender:
         self._failures = 0
         self._not_before = 0.0
         self._next_slot = 0.0
+        self._counter = Counter()
+        self._numbered_on: _Session | None = None
+        self._links = 0
         self._unknown: OrderedDict[str, bytes] = OrderedDict()
 
     async def start(self) -> None:
@@ -216,6 +225,8 @@ class MllpSender:
                 self._sessions.add(session)
                 if (away := await self._connect(session)) is not None:
                     return away
+            if self.settings.sequence:
+                return await self._send_numbered(session, body, header, identity)
             async with asyncio.timeout(self.settings.ack_timeout_s):
                 answer = await session.exchange(body, header)
         except TimeoutError:
@@ -231,9 +242,59 @@ class MllpSender:
                 session.close()
             session.used_at = loop.time()
             self._free.put_nowait(session)
+        return self._settled(answer, identity, body)
+
+    def _settled(self, answer: Message | bytes, identity: str, body: bytes) -> Outcome:
         if isinstance(answer, bytes):
             return Retry("NAK", finding(TRY_AGAIN)) if answer == COMMIT_NAK else Delivered("ACK")
         return self._judge(answer, identity, body)
+
+    async def _send_numbered(self, session: _Session, body: bytes, header: Header, identity: str) -> Outcome:
+        """Send with MSH-13, after asking the peer which number it expects where that is open (S01, S03).
+
+        Raises `_Lost` and TimeoutError like any exchange: then the peer is asked before this message is sent again.
+        """
+        counter = self._counter
+        if session is not self._numbered_on:  # a connection begins with a start of the link
+            counter.next, self._numbered_on = None, session
+        if counter.next is None and (open_ := await self._ask(session, body, header)) is not None:
+            return open_
+        if counter.was_taken(identity):
+            return Delivered("AA")
+        number = counter.next
+        assert number is not None
+        try:
+            async with asyncio.timeout(self.settings.ack_timeout_s):
+                answer = await session.exchange(numbered(body, header, number), header)
+        except BaseException:
+            counter.lost(identity, number)
+            raise
+        if isinstance(answer, bytes):
+            counter.next = None
+            return self._settled(answer, identity, body)
+        outcome = self._judge(answer, identity, body)
+        if not counter.answered(number, accepted=isinstance(outcome, Delivered), expected=_expected(answer)):
+            return Retry(outcome.code, finding(TRY_AGAIN), after=self.settings.reconnect_min_s)
+        return outcome
+
+    async def _ask(self, session: _Session, body: bytes, header: Header) -> Outcome | None:
+        """Start the link; None when it is known which number comes next. Nothing of the message is sent yet."""
+        self._links += 1
+        control_id = hashlib.blake2b(header.field(10) + b"%d" % self._links, digest_size=10).hexdigest().encode()
+        start = numbered(body, header, START, control_id)
+        started = read_header(start)
+        assert started is not None
+        try:
+            async with asyncio.timeout(self.settings.ack_timeout_s):
+                answer = await session.exchange(start, started)
+        except (TimeoutError, _Lost):
+            session.close()
+            return Retry("link", finding(NO_LINK), free=True)
+        expected = None if isinstance(answer, bytes) else _expected(answer)
+        if expected is None:
+            return Retry("link", finding(NO_LINK))
+        self._counter.told(expected)
+        return None
 
     async def _connect(self, session: _Session) -> Retry | None:
         """Open the connection; or say that it must be tried later, without waiting here (F13)."""
@@ -299,6 +360,15 @@ def _parsed(content: bytes) -> Message | None:
     try:
         return parse(content)
     except Rejection:
+        return None
+
+
+def _expected(message: Message) -> int | None:
+    """MSA-4; None where it is no number."""
+    msa = message.first("MSA")
+    try:
+        return int(msa.field(4)) if msa is not None else None
+    except ValueError:
         return None
 
 

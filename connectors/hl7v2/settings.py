@@ -45,6 +45,9 @@ class MllpIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     strict_end: Annotated[bool, Meta(description="Frames end with 1C 0D only; false: with 1C.")] = True
     commit_bytes: Annotated[bool, Meta(description="MLLP release 2: send a commit acknowledgement (06 or 15) "
                                                    "before the HL7 one.")] = False
+    sequence: Annotated[bool, Meta(description="The sender numbers its messages in MSH-13 (sequence number protocol): a "
+                                               "gap is refused until what is missing has come, a number that was taken "
+                                               "before is acknowledged and not processed.")] = False
     batch_counts: BatchCounts = "flag"
     continuation: Annotated[Continuation, Meta(description="Messages that come in parts.")] = Continuation()
     ack_mode: Annotated[AckMode, Meta(description="How messages are acknowledged.")] = AckMode.HEADER
@@ -76,5 +79,11 @@ class MllpOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                                                    "accept acknowledgement (MSH-15 NE), they are the answer."
                                                    )] = False
     fit: Annotated[Fit, Meta(description="What the partner can take (HL7 v2 messages).")] = Fit()
+    sequence: Annotated[bool, Meta(description="Number the messages in MSH-13 (sequence number protocol). Needs "
+                                               "max_sessions 1, and one process that delivers.")] = False
     dispositions: Annotated[tuple[DispositionRule, ...], Meta(
         description="What this partner's negative answers mean; these rows come before the defaults.")] = ()
+
+    def __post_init__(self) -> None:
+        if self.sequence and self.max_sessions > 1:
+            raise ValueError("sequence needs max_sessions 1: numbers are one stream")
