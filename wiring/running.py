@@ -22,6 +22,7 @@ from router.broker_local import LocalBroker
 from router.engine import Engine, Role
 from store.ledger import Ledger
 from wiring import database
+from wiring.application_acks import acknowledgers
 from wiring.assembly import SITE_FILE, Assembly, assemble, scorers
 from wiring.bureau.letters import Opening
 from wiring.bureau.pool import Pool
@@ -96,6 +97,10 @@ async def running(assembly: Assembly, role: Role, environment: Mapping[str, str]
             for resource in receiver.resources:
                 structlog.get_logger().info("listening", channel=name, resource=resource)
         stack.push_async_callback(engine.stop, GRACE_S)
+        if role.works:
+            for one in acknowledgers(assembly.site.channels, ledger, SystemClock(), lambda: engine.worker.held):
+                await one.start()
+                stack.push_async_callback(one.stop, GRACE_S)
         yield engine
 
 

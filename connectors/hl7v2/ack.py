@@ -46,6 +46,7 @@ CONDITIONS: Final[dict[str, Condition]] = {
     "hl7.fragments_too_large": Condition("104", "Value too long", content=True),
 }
 _INTERNAL: Final = Condition("207", "Application internal error")
+_DATA: Final = Condition("102", "Data type error")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PLACE: Final = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)\Z")
 
@@ -116,7 +117,44 @@ def negative(header: Header, reason: Finding, stamp: Stamp, *, enhanced: bool, e
     return _build(header, stamp, code_for(reason, enhanced=enhanced).encode(), reason, expected)
 
 
-def _build(header: Header, stamp: Stamp, code: bytes, reason: Finding | None, expected: int | None = None) -> bytes:
+def is_application_due(header: Header, raw: bytes, *, positive: bool) -> bool:
+    """Whether the sender of a message asked for an application acknowledgement (MSH-16, A02); never for an answer (A04).
+    """
+    return not answers(header, raw) and header.component(16, 1) in {b"AL", b"SU" if positive else b"ER"}
+
+
+def application(receipt_id: str, at: int, header: Header, reason: Finding | None, *, confirm: bool) -> bytes:
+    """The application acknowledgement of enhanced mode, a message of its own (A02): AA, or AE with its reason.
+
+    Args:
+        receipt_id: of the message acknowledged: the same one is always acknowledged by the same bytes.
+        at: when it was processed, microseconds since the epoch.
+        header: of the message.
+        reason: why it could not be processed; None if it was.
+        confirm: ask for an accept acknowledgement of this one (A04).
+    """
+    stamp = Stamp(hashlib.blake2b(b"application\r" + receipt_id.encode(), digest_size=10).hexdigest(), at)
+    answer = _build(header, stamp, b"AA" if reason is None else b"AE", reason, content=True)
+    separator = header.marks.field
+    msh, rest = answer.split(b"\r", 1)
+    fields = msh.split(separator)
+    fields += [b""] * (16 - len(fields))
+    fields[14], fields[15] = b"AL" if confirm else b"NE", b"NE"
+    return separator.join(fields) + b"\r" + rest
+
+
+def _condition(reason: Finding, *, content: bool) -> Condition:
+    """The row of table 0357. Of what could not be processed, 207 would be the wrong one: it asks to try again."""
+    known = CONDITIONS.get(reason.code)
+    if known is not None or not content:
+        return known or _INTERNAL
+    if reason.code.startswith("code."):
+        return Condition("103", "Table value not found")
+    return Condition("101", "Required field missing") if reason.code == "map.required" else _DATA
+
+
+def _build(header: Header, stamp: Stamp, code: bytes, reason: Finding | None, expected: int | None = None, *,
+           content: bool = False) -> bytes:
     # Everything that comes from the message is copied as raw bytes under the message's own delimiters: all
     # components of MSH-3 to MSH-6 (A05), MSH-10 to the last byte, whatever the character set.
     f, c = header.marks.field, header.marks.component
@@ -134,7 +172,7 @@ def _build(header: Header, stamp: Stamp, code: bytes, reason: Finding | None, ex
     segments = [f.join(msh), f.join((b"MSA", code, field(10)))]
     if reason is not None:
         modern = version >= b"2.5" or not version
-        number, words, _ = CONDITIONS.get(reason.code, _INTERNAL)
+        number, words, _ = _condition(reason, content=content)
         text = _plain(words, header)
         if version < b"2.7":
             segments[1] += f + text

@@ -129,13 +129,18 @@ class _Session(asyncio.Protocol):
                 answer.set_result(message)
 
     async def exchange(self, body: bytes, header: Header) -> Message | bytes:
-        """Send and wait. Raises `_Lost` when the connection ends first; waits without limit otherwise."""
+        """Send and wait. Raises `_Lost` when the connection ends first; waits without limit otherwise.
+
+        Empty where the message asks for no accept acknowledgement (MSH-15 is NE, A02).
+        """
         assert self.transport is not None
         self._awaited = header.field(10)
         self._more_to_come = not is_enhanced(header) or header.component(15, 1) in {b"AL", b"SU", b"ER"}
         self._answer = asyncio.get_running_loop().create_future()
         try:
             self.transport.write(frame(body))
+            if not self._more_to_come and not self._owner.settings.commit_bytes:
+                return b""  # asked for no answer: there will be none
             return await self._answer
         finally:
             self._answer = None
@@ -246,7 +251,9 @@ class MllpSender:
 
     def _settled(self, answer: Message | bytes, identity: str, body: bytes) -> Outcome:
         if isinstance(answer, bytes):
-            return Retry("NAK", finding(TRY_AGAIN)) if answer == COMMIT_NAK else Delivered("ACK")
+            if answer == COMMIT_NAK:
+                return Retry("NAK", finding(TRY_AGAIN))
+            return Delivered("ACK" if answer else "unconfirmed")
         return self._judge(answer, identity, body)
 
     async def _send_numbered(self, session: _Session, body: bytes, header: Header, identity: str) -> Outcome:

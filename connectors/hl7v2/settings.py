@@ -28,31 +28,6 @@ class AckMode(StrEnum):
     """Always AA or AR at once, for partners whose headers do not mean what they say."""
 
 
-class MllpIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An MLLP port that takes HL7 v2 messages."""
-
-    port: Port
-    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
-    tls: Annotated[TlsServer | UnsetType, Meta(description="TLS; default plain TCP.")] = UNSET
-    max_bytes: Annotated[int, Meta(ge=1024, description="Largest message taken.")] = 16 * 1024 * 1024
-    max_connections: Annotated[int, Meta(ge=1, description="More are closed at once.")] = 256
-    max_in_flight: Annotated[int, Meta(ge=1, description="Messages of one connection being stored at a time; "
-                                                         "then reading pauses.")] = 64
-    idle_timeout_s: Annotated[float, Meta(gt=0, description="A silent connection is closed.")] = 3600.0
-    frame_timeout_s: Annotated[float, Meta(gt=0, description="A frame must be complete within this.")] = 60.0
-    keep_alive_s: Annotated[int, Meta(ge=1, description="After so much silence TCP asks whether the peer is still "
-                                                        "there.")] = 60
-    strict_end: Annotated[bool, Meta(description="Frames end with 1C 0D only; false: with 1C.")] = True
-    commit_bytes: Annotated[bool, Meta(description="MLLP release 2: send a commit acknowledgement (06 or 15) "
-                                                   "before the HL7 one.")] = False
-    sequence: Annotated[bool, Meta(description="The sender numbers its messages in MSH-13 (sequence number protocol): a "
-                                               "gap is refused until what is missing has come, a number that was taken "
-                                               "before is acknowledged and not processed.")] = False
-    batch_counts: BatchCounts = "flag"
-    continuation: Annotated[Continuation, Meta(description="Messages that come in parts.")] = Continuation()
-    ack_mode: Annotated[AckMode, Meta(description="How messages are acknowledged.")] = AckMode.HEADER
-
-
 class MllpOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An MLLP peer that messages are sent to."""
 
@@ -87,3 +62,49 @@ class MllpOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __post_init__(self) -> None:
         if self.sequence and self.max_sessions > 1:
             raise ValueError("sequence needs max_sessions 1: numbers are one stream")
+
+
+class Parked(StrEnum):
+    """When a message that is parked gets its application acknowledgement."""
+
+    WAIT = "wait"
+    """When a person has mended it (AA) or discarded it (AE): its sender need not do anything."""
+    ERROR = "error"
+    """At once, AE: its sender is to mend it and send it again."""
+
+
+class ApplicationAck(MllpOut, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Application acknowledgements, each a message that this side sends after processing."""
+
+    when_parked: Annotated[Parked, Meta(description="What is said of a message that waits for a person.")] = Parked.WAIT
+    confirm: Annotated[bool, Meta(description="Ask for an accept acknowledgement of each (MSH-15 AL); false: it counts "
+                                              "as delivered when it is written.")] = True
+    give_up_s: Annotated[float, Meta(gt=0, description="Messages older than this are no longer acknowledged.")] = 86400.0
+
+
+class MllpIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An MLLP port that takes HL7 v2 messages."""
+
+    port: Port
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    tls: Annotated[TlsServer | UnsetType, Meta(description="TLS; default plain TCP.")] = UNSET
+    max_bytes: Annotated[int, Meta(ge=1024, description="Largest message taken.")] = 16 * 1024 * 1024
+    max_connections: Annotated[int, Meta(ge=1, description="More are closed at once.")] = 256
+    max_in_flight: Annotated[int, Meta(ge=1, description="Messages of one connection being stored at a time; "
+                                                         "then reading pauses.")] = 64
+    idle_timeout_s: Annotated[float, Meta(gt=0, description="A silent connection is closed.")] = 3600.0
+    frame_timeout_s: Annotated[float, Meta(gt=0, description="A frame must be complete within this.")] = 60.0
+    keep_alive_s: Annotated[int, Meta(ge=1, description="After so much silence TCP asks whether the peer is still "
+                                                        "there.")] = 60
+    strict_end: Annotated[bool, Meta(description="Frames end with 1C 0D only; false: with 1C.")] = True
+    commit_bytes: Annotated[bool, Meta(description="MLLP release 2: send a commit acknowledgement (06 or 15) "
+                                                   "before the HL7 one.")] = False
+    sequence: Annotated[bool, Meta(description="The sender numbers its messages in MSH-13 (sequence number protocol): a "
+                                               "gap is refused until what is missing has come, a number that was taken "
+                                               "before is acknowledged and not processed.")] = False
+    batch_counts: BatchCounts = "flag"
+    continuation: Annotated[Continuation, Meta(description="Messages that come in parts.")] = Continuation()
+    ack_mode: Annotated[AckMode, Meta(description="How messages are acknowledged.")] = AckMode.HEADER
+    application_ack: Annotated[ApplicationAck | UnsetType, Meta(
+        description="Where application acknowledgements of enhanced mode go (MSH-16): a connection that this side "
+                    "opens. Default: none are sent.")] = UNSET
