@@ -79,7 +79,7 @@ def message(message_id: str, letter: Letter, lane: str, now: int, *, channel: st
     """A letter on its way into the ledger."""
     kind = letter.says[-1].type if letter.says else ""
     return NewMessage(
-        id=message_id, channel=channel, raw=Phi(msgspec.json.encode(letter)), received_at=now, control_id=message_id,
+        id=message_id, channel=channel, raw=Phi(msgspec.json.encode(letter)), received_at=now,
         message_type=kind, sender=OURS, lanes=(lane,), dedup=message_id.encode(), parent_id=parent_id,
         ack_outcome=AckOutcome.NOT_OWED)
 

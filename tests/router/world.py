@@ -9,7 +9,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from canonical.entities import AnyEntity
 from canonical.event import Event, Source, Version
@@ -174,18 +174,21 @@ class World:
                  peers: Mapping[str, Peer] | None = None, owner: str = "test") -> None:
         self.site = config or site()
         self.ledger: Ledger = ledger or MemoryLedger(partitions=self.site.partitions, outbox=False)
-        self.translator = JsonTranslator()
+        self.translator = self._translator()
         self.clock = TestClock()
         self.peers = dict(peers or {name: Peer() for name in self.site.destinations})
         self.broker = broker or LocalBroker()
         self.engine = Engine(self.site, "rev", self.ledger, self.broker, self.translator, self.peers,
                              scorers or {}, self.clock, owner, sweep_s=0.05, chance=random.Random(7))
 
+    def _translator(self) -> JsonTranslator:
+        return JsonTranslator()
+
     @property
     def peer(self) -> Peer:
         return next(iter(self.peers.values()))
 
-    async def __aenter__(self) -> World:
+    async def __aenter__(self) -> Self:
         await self.engine.start({})
         return self
 
