@@ -202,7 +202,7 @@ def _evidence(old: tuple[Extracted, ...], new: tuple[Extracted, ...]) -> tuple[E
 
 
 _MERGES: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "evidence": _evidence,
+    "evidence": _evidence, "fields": _evidence,
     "identifiers": _identifiers, "contacts": _contacts, "extensions": _extensions,
     "visit": _patched, "patient": _person, "location": _whole_or_clears, "place": _whole_or_clears,
     "address": _whole_or_clears,

@@ -10,6 +10,7 @@ import msgspec
 from canonical.document import Document, Extracted, PageBox, Verdict
 from canonical.presence import ABSENT
 from canonical.referral import Referral, ReferralStatus
+from canonical.task import TaskStatus
 from workflow.case import Case, Command, Question, Wish
 from workflow.policy import Policy
 
@@ -30,7 +31,7 @@ def review(case: Case, policy: Policy, wish: Wish) -> None:
     """Add a question for each field that cannot be trusted or is not there; complete what has no question left."""
     entity = case.entity
     if isinstance(entity, Referral) and entity.status not in _OVER:
-        questions = [*_doubts(entity.evidence or (), policy), *_missing(entity)]
+        questions = [_anew(case, one) for one in (*_doubts(entity.evidence or (), policy), *_missing(entity))]
         wish.questions += questions
         if not questions and entity.status in _OPEN and (entity.evidence or entity.status is ReferralStatus.INCOMPLETE):
             wish.commands.append(Command(
@@ -38,7 +39,16 @@ def review(case: Case, policy: Policy, wish: Wish) -> None:
                 entity=Referral(status=ReferralStatus.COMPLETE, missing=None),
                 effect=("completed", case.key, case.event.id)))
     elif isinstance(entity, Document) and entity.kind != "referral":  # that one is asked about as a referral
-        wish.questions += _doubts(entity.fields or (), policy)
+        wish.questions += [_anew(case, one) for one in _doubts(entity.fields or (), policy)]
+
+
+def _anew(case: Case, question: Question) -> Question:
+    """A question that was answered, but the page was read again since and the machine's value stands there once more:
+    asked again, because the answer is not what counts now."""
+    known = case.tasks.get(question.id(case.key))
+    if known is None or known.status is not TaskStatus.DONE or known.outcome == "reject":
+        return question
+    return msgspec.structs.replace(question, facts=(*question.facts, case.event.id))
 
 
 def _doubts(fields: tuple[Extracted, ...], policy: Policy) -> Iterator[Question]:

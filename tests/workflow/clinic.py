@@ -46,11 +46,11 @@ class ClinicTranslator(JsonTranslator):
         events = []
         for place, one in enumerate(says if isinstance(says, list) else [says]):
             kind, _, _ = one["event"].partition(".")
-            at = int(one.get("at", 0)) or message.seq
+            at = f"2026010100000{one['at']}" if "at" in one else internal.stamp(message.received_at)
             events.append(Event(
                 id=f"{message.id}.{place}", type=one["event"], subject_key=one.get("subject", f"{kind}:EHR|V1"),
                 entity=msgspec.convert(one["entity"], AnyEntity), message_id=message.id,
-                version=Version(at=f"20260101{at:014}", tie=message.id), received_at=message.received_at,
+                version=Version(at=at, tie=message.id), received_at=message.received_at,
                 source=Source(channel=message.channel), occurred_at=one.get("occurred", "2026-11-24T08:00:00+00:00"),
                 revision="r1", patient_key=one.get("patient", "patient:M|P1" if kind in {
                     "appointment", "coverage", "referral", "patient"} else "")))

@@ -101,7 +101,7 @@ def test_a_clock_that_runs_out_is_told_once_and_stands_still_while_documents_are
     assert [q.id(of.key) for q in wish(late).questions] == [
         q.id(of.key) for q in wish(msgspec.structs.replace(late, now=at(due) + 10**12)).questions]
     paused = dict(of.related)
-    paused[key] = msgspec.structs.replace(paused[key], clocks=(), documents_requested=(  # type: ignore[call-arg]  # an Authorization
+    paused[key] = msgspec.structs.replace(paused[key], clocks=(), documents_requested=(
         entity(Authorization, documents_requested=[{"text": "notes"}]).documents_requested or ()))
     assert reasons(msgspec.structs.replace(late, related=paused)) == ["AUTHORIZATION:documents-requested"]
 
