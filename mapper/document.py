@@ -326,16 +326,25 @@ def _struct(node: Mapping, kinds: list[Any]) -> Any:
 
 def _locate(node: Node, message: str) -> Finding:
     text, _, path = message.partition(" - at `")
-    for step in re.findall(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+)\]|\[\.\.\.\]", path.rstrip("`")):
-        name, index = step
-        if name and isinstance(node, Mapping) and name in node.entries:
-            node = node.entries[name].value
-        elif index and isinstance(node, Sequence) and int(index) < len(node.items):
-            node = node.items[int(index)]
+    nodes = [node]  # msgspec does not say which key of a table it means: each that the path fits is a candidate
+    for name, index in re.findall(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+)\]|\[\.\.\.\]", path.rstrip("`")):
+        nodes = [inner for outer in nodes for inner in _steps(outer, name, index)] or nodes
+    node = next((one for one in nodes if isinstance(one, Scalar) and f"'{one.text}'" in text), nodes[0])
     wrong = _WRONG_TYPE.fullmatch(text)
     if wrong is not None and wrong[1] in _IN_WORDS:
         return located(VALUE, node.mark, f"expected {_IN_WORDS[wrong[1]]}")
     return located(VALUE, node.mark, text)
+
+
+def _steps(node: Node, name: str, index: str) -> list[Node]:
+    """Where one step of msgspec's path may lead."""
+    if isinstance(node, Mapping):
+        if name:
+            return [node.entries[name].value] if name in node.entries else []
+        return [] if index else [entry.value for entry in node.entries.values()]
+    if isinstance(node, Sequence) and not name:
+        return [node.items[int(index)]] if index and int(index) < len(node.items) else [] if index else list(node.items)
+    return []
 
 
 #: What msgspec says of a scalar that is not what it should be; here every scalar is text, and "got str" misleads.

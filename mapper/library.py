@@ -25,7 +25,7 @@ from mapper.plan import Parts
 from mapper.vocab import Vocab
 
 NOT_A_TABLE = declare("table.unknown_kind", Severity.FATAL, "the file is no table",
-                      "the first key is mapping, type, vocab, or extends in a site's folder")
+                      "the first key is mapping, type, vocab, profile, or extends in a site's folder")
 WRONG_NAME = declare("table.wrong_name", Severity.FATAL, "the name in the table is not the name of the file",
                      "name the file after the table")
 NO_TABLE = declare("table.no_such_table", Severity.FATAL, "there is no such mapping table", "see `dragoman explain`")
@@ -92,6 +92,8 @@ class Library:
         self._types: dict[str, Node] = {}
         self._vocab_nodes: dict[str, Node] = {}
         self._overlays: dict[tuple[str, str], Overlay] = {}
+        self.profiles: dict[str, Node] = {}
+        """What partners agreed to send, by name: for the connector of the format to understand."""
         self._compiled: dict[tuple[str, str], Mapping] = {}
         self._parts: dict[tuple[str, str], Parts] = {}
         self._open: list[tuple[str, str]] = []
@@ -142,6 +144,8 @@ class Library:
                 expected = stem.removeprefix(f"{_SITES}{site}/vocab/")
                 expected = f"{site}/{expected}"
             self._named(self._vocab_nodes, top, "vocab", expected)
+        elif "profile" in top.entries and not site:
+            self._named(self.profiles, top, "profile", stem.removeprefix("profiles/"))
         elif "extends" in top.entries and site:
             base = document.scalar(top.entries["extends"].value, "extends")
             self._overlays[site, base.text] = Overlay(site, base, top)

@@ -13,6 +13,7 @@ from connectors.base import Accept, AckReport, Receiver, Sender
 from connectors.fhir.format import fhir_format
 from connectors.hl7v2.codec import Er7Codec
 from connectors.hl7v2.format import Hl7Format
+from connectors.hl7v2.validation import Validator
 from connectors.json_codec import JsonCodec
 from connectors.json_format import JsonFormat
 from connectors.registry import CONNECTORS
@@ -22,6 +23,7 @@ from mapper.library import Library, read_folder, revision_of
 from router import site as site_config
 from router.scoring import NoShowRisk, Scorer
 from router.site import Channel, Destination, Loaded, Site
+from wiring import profiles
 from wiring.codes import NO_MAPPINGS, NO_SITE
 from wiring.translator import SiteTranslator, overlay
 
@@ -51,6 +53,8 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
     loaded: Loaded
     library: Library
     translator: SiteTranslator
+    validators: Mapping[str, Validator]
+    """Of the profiles, by name."""
     files: Mapping[str, bytes]
     """Configuration and tables: what a revision consists of."""
     revision: str
@@ -62,8 +66,15 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
 
     def receivers(self, accept: Accept, report: AckReport) -> dict[str, Receiver]:
         """One receiver a channel, not started."""
-        return {name: CONNECTORS[channel.connector, "in"].build(name, channel.settings, accept, report)
+        return {name: CONNECTORS[channel.connector, "in"].build(name, channel.settings, self._door(channel, accept),
+                                                                report)
                 for name, channel in self.site.channels.items()}
+
+    def _door(self, channel: Channel, accept: Accept) -> Accept:
+        validator = self.validators.get(channel.profile)
+        if validator is None or not validator.refuses:
+            return accept
+        return profiles.inspected(accept, validator, channel.charset)
 
     def senders(self) -> dict[str, Sender]:
         """One sender a destination, not started."""
@@ -130,11 +141,15 @@ def assembled(file: str, source: bytes, files: Mapping[str, bytes]) -> Assembly:
 def _assembly(folder: Path, source: bytes, library: Library, *, compiled: bool) -> Assembly:
     loaded = site_config.load(source, str(folder / SITE_FILE), connectors=CONNECTORS, mappings=library.names,
                               scorers=scorers())
-    if problems := [*library.problems, *(_used(loaded.site, library) if compiled else ())]:
+    problems = [*library.problems, *(_used(loaded.site, library) if compiled else ()),
+                *profiles.unfit(loaded.site, loaded.marks, library.profiles)]
+    if problems:
         raise Rejection(*problems)
+    validators = profiles.validators(library.profiles)
     files = {**library.files, SITE_FILE: source}
     return Assembly(folder=folder, loaded=loaded, library=library, files=files, revision=revision_of(files),
-                    translator=SiteTranslator(loaded.site, library, codecs()))
+                    validators=validators,
+                    translator=SiteTranslator(loaded.site, library, codecs(), validators))
 
 
 def _used(site: Site, library: Library) -> list[Finding]:

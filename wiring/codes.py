@@ -43,3 +43,9 @@ CHARSET: Final = declare(
 SILENT_RULE: Final = declare(
     "config.silent_rule", Severity.WARNING, "A route or rule waits for an event that never comes.",
     "Correct the event in its `when`; docs/canonical.md lists the events.")
+NO_PROFILE: Final = declare(
+    "config.no_profile", Severity.FATAL, "There is no such profile, or it cannot be used here.",
+    "Profiles are the files of mappings/profiles; they are for channels whose tables read HL7 v2.")
+PROFILE_PLACE: Final = declare(
+    "profile.no_such_place", Severity.FATAL, "The profile names a segment or field that HL7 v2 does not have.",
+    "Segments are written PV1, fields PID-3, components PID-5.1.")

@@ -12,9 +12,10 @@ import msgspec
 from canonical import schema
 from canonical.entities import AnyEntity
 from canonical.event import Event
-from canonical.findings import Rejection, finding
+from canonical.findings import Finding, Rejection, Severity, finding
 from canonical.phi import Phi
 from connectors.base import Codec, Dispatch
+from connectors.hl7v2.validation import Validator
 from mapper.library import Library
 from mapper.mapping import ReadContext, WriteContext
 from router.site import Site, table_for
@@ -32,12 +33,15 @@ class SiteTranslator:
         site: checked, so that every table it names exists.
         library: the tables of today.
         codecs: by format family.
+        validators: of the profiles that channels name.
     """
 
-    def __init__(self, site: Site, library: Library, codecs: Codecs) -> None:
+    def __init__(self, site: Site, library: Library, codecs: Codecs,
+                 validators: Mapping[str, Validator] | None = None) -> None:
         self._site = site
         self._library = library
         self._codecs: Final = codecs
+        self._validators: Final = validators or {}
 
     def read(self, message: Message) -> Translation:
         """What a stored message says. Raises `Rejection`, see `router.translate.Translator`."""
@@ -47,13 +51,23 @@ class SiteTranslator:
             raise Rejection(finding(NO_TABLE, row=f"channels.{message.channel}", at="MSH-9"))
         mapping = self._library.mapping(name, overlay(self._library, channel.site))
         wire = self._codecs[mapping.format.family].decode(message.raw.reveal(), message.charset or channel.charset)
+        departures = self._departures(channel.profile, wire)
         reading = mapping.read(wire, ReadContext(message_id=message.id, channel=message.channel,
                                                  received_at=message.received_at))
-        findings = reading.findings
+        findings = (*departures, *reading.findings)
         if not message.raw.reveal().isascii():
             findings = (*findings, *(finding(UNDECODABLE, field=field) for event in reading.events
                                      for field in undecodable(msgspec.to_builtins(event.entity), "")))
         return Translation(events=reading.events, findings=findings, revision=reading.revision)
+
+    def _departures(self, profile: str, wire: Any) -> tuple[Finding, ...]:
+        """Where a message departs from what its partner agreed to send. Raises `Rejection` where a person must see it."""
+        if not profile:
+            return ()
+        found = tuple(problem.finding for problem in self._validators[profile].validate(wire))
+        if any(one.severity is Severity.FATAL for one in found):
+            raise Rejection(*found)
+        return found
 
     def write(self, delivery: Delivery, event: Event, state: AnyEntity | None) -> Dispatch:
         """The bytes of a delivery. Raises `Rejection`, see `router.translate.Translator`."""

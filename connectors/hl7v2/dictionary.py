@@ -130,6 +130,11 @@ class Dictionary:
         return name == "varies" or any(name in _library(version).BASE_DATATYPES for version in VERSIONS) \
             or bool(self.components(name))
 
+    def table(self, name: str) -> frozenset[str]:
+        """The codes of a table (``HL70278``) in this version; empty where it lists none."""
+        found = getattr(_library(self.version), "TABLES", {}).get(name)
+        return frozenset(code for code in found[1] if code) if found and found[1] else frozenset()
+
     def structures(self) -> frozenset[str]:
         """Names of all message structures of this version."""
         return frozenset(_library(self.version).MESSAGES)
