@@ -9,9 +9,11 @@ Both functions take the `Notes` of the run. They raise `Refused` with a code, ne
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -27,6 +29,8 @@ from mapper.times import Notes, Refused
 
 NOT_A_NUMBER = declare("number.invalid", Severity.ERROR, "not a whole number",
                        "have the sender correct it, or map the field to text")
+NOT_DECIMAL = declare("number.not_decimal", Severity.ERROR, "not a decimal number",
+                      "digits with at most one point and a leading minus; no currency, no thousands separators")
 NOT_BOOLEAN = declare("code.not_boolean", Severity.ERROR, "neither yes nor no",
                       "HL7 table 0136 is Y and N, JSON has true and false; else give the row a `map`")
 NOT_A_CODE = declare("code.unknown", Severity.ERROR, "not a code of the canonical enumeration",
@@ -35,6 +39,8 @@ NOT_A_REFERENCE = declare("code.not_a_reference", Severity.ERROR, "not a referen
                           "the codec reads TYPE?identifier=SYSTEM|VALUE; give the row a plain path for ids")
 NO_IDENTIFIER = declare("code.no_identifier", Severity.ERROR, "an identifier without value",
                         "nothing can be addressed by it; see where the identifier is read")
+
+_DECIMAL: Final = re.compile(r"-?(?:\d{1,18}\.?\d{0,18}|\.\d{1,18})\Z", re.ASCII)
 
 Parse = Callable[[Raw, Notes], Any]
 Write = Callable[[Any, Notes], Raw]
@@ -115,6 +121,53 @@ def _json_text_of_bool(value: Any, _notes: Notes) -> str:
     return "true" if value else "false"
 
 
+def _decimal_of_text(places: int) -> Parse:
+    """X12 type R as canonical decimal text: ``.2`` is 0.2; type N2 has two implied decimals: ``1050`` is 10.50."""
+    def parse(raw: Raw, _notes: Notes) -> str:
+        text = raw.strip() if isinstance(raw, str) else ""
+        if not _DECIMAL.match(text) or (places and "." in text):
+            raise Refused(NOT_DECIMAL)
+        value = Decimal(text).scaleb(-places)
+        return format(value, "f")
+    return parse
+
+
+def _text_of_decimal(places: int) -> Write:
+    def write(value: Any, _notes: Notes) -> str:
+        if not isinstance(value, str) or not _DECIMAL.match(value):
+            raise Refused(NOT_DECIMAL)
+        number = Decimal(value)
+        if places:
+            scaled = number.scaleb(places)
+            if scaled != scaled.to_integral_value():
+                raise Refused(NOT_DECIMAL)
+            return str(int(scaled))
+        text = format(number, "f")
+        sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
+        return sign + (digits[1:] if digits.startswith("0.") else digits)
+    return write
+
+
+def _same_number(one: Any, other: Any) -> bool:
+    return bool(Decimal(one) == Decimal(other))
+
+
+def _decimal(wire_type: str) -> Codec:
+    places = int(wire_type[1:]) if wire_type != "R" else 0
+    return Codec("decimal", _decimal_of_text(places), _text_of_decimal(places), same=_same_number)
+
+
+def _percent_of_text(raw: Raw, notes: Notes) -> str:
+    text = format(Decimal(_decimal_of_text(0)(raw, notes)) * 100, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _text_of_percent(value: Any, notes: Notes) -> str:
+    if not isinstance(value, str) or not _DECIMAL.match(value):
+        raise Refused(NOT_DECIMAL)
+    return str(_text_of_decimal(0)(format((Decimal(value) / 100).normalize(), "f"), notes))
+
+
 # -- times --------------------------------------------------------------------------------------------------
 
 
@@ -152,6 +205,11 @@ _ISO_TIMES: Final = frozenset({"instant", "dateTime", "string", "any"})
 _NUMBERS: Final = frozenset({"integer", "positiveInt", "unsignedInt", "number", "decimal", "any"})
 
 
+#: X12.6: text, codes, decimals, whole numbers with implied decimals.
+_X12_DECIMALS: Final = frozenset({"R", *(f"N{places}" for places in range(10))})
+_X12_TEXT: Final = frozenset({"AN", "ID", *_X12_DECIMALS})
+
+
 def choose(wire_type: str, field: FieldType, text: TextCodec) -> Codec | None:
     """The codec for a wire type and a model field, or None where the two have nothing to do with each other."""
     kind = field.kind
@@ -161,15 +219,17 @@ def choose(wire_type: str, field: FieldType, text: TextCodec) -> Codec | None:
         if wire_type in _NUMBERS:
             return Codec("number", _int_of_json, _same)
         return (Codec("number", _int_of_text, _text_of_int)
-                if wire_type in _HL7_TEXT or wire_type == "string" else None)
+                if wire_type in _HL7_TEXT or wire_type in _X12_TEXT or wire_type == "string" else None)
     if kind == BOOLEAN:
         if wire_type in ("boolean", "any"):
             return Codec("boolean", _bool_of_json, _same)
         if wire_type == "string":
             return Codec("boolean", _bool_of_json, _json_text_of_bool)
-        return Codec("yes or no", _bool_of_text, _text_of_bool) if wire_type in ("ID", "IS", "ST") else None
+        return Codec("yes or no", _bool_of_text, _text_of_bool) if wire_type in ("ID", "IS", "ST", "AN") else None
     if kind == ENUM:
         return _enum(field, text)
+    if kind == TEXT and wire_type in _X12_DECIMALS and wire_type != "N0":
+        return _decimal(wire_type)
     return as_text(text) if kind == TEXT else None
 
 
@@ -329,6 +389,8 @@ def named(name: str, argument: str, wire_type: str, field: FieldType, text: Text
         part = {"date": lambda value, _notes: times.split(value)[0],
                 "time": lambda value, _notes: times.split(value)[1], "local": _local}[name]
         return Codec(name, None, part)
+    if name == "percent" and kind == TEXT:
+        return Codec(name, _percent_of_text, _text_of_percent, same=_same_number)
     if name == "hours" and kind == INTEGER:
         return _hours(wire_type)
     if name == "joined" and kind == STRUCT and field.struct in (HumanName, Place):

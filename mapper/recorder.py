@@ -79,6 +79,7 @@ class Recorder:
 
     def look(self, path: Path, node: Node) -> None:
         """Note that what is at a path was read."""
+        self._tested(path, node)
         for _, at in path.located(node, self.at(node)):
             self.read.add(at)
             if path.kind == "composite" or path.whole:

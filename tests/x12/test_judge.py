@@ -103,7 +103,8 @@ def test_several_groups_are_judged_each_for_itself() -> None:
     """X10: several GS in one ISA."""
     one = an_interchange(a_set(INQUIRY)).decode()
     group = one[len(ISA):one.index("IEA")]
-    raw = f"{ISA}{group}{group.replace('*1*X', '*2*X').replace('GE*1*1', 'GE*1*2').replace('EQ*30', 'EQ*3!')}IEA*2*000000907~"
+    other = group.replace("*1*X", "*2*X").replace("GE*1*1", "GE*1*2").replace("EQ*30", "EQ*3!")
+    raw = f"{ISA}{group}{other}IEA*2*000000907~"
     assert [(each.control, each.code) for each in verdict_of(raw.encode()).groups] == [("1", "A"), ("2", "R")]
 
 
