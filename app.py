@@ -16,7 +16,7 @@ import typer
 
 from canonical.findings import Finding
 from console import cli, frame
-from console.house import Workshop
+from console.house import TaskShop, Workshop
 from console.views.journey import Explainer
 from console.views.partners import Fed
 from console.views.sent import Sent
@@ -78,6 +78,16 @@ class WiredHouse:
             planner = Planner(ledger, assembly.translator, assembly.site, rulebook, clock)
             # The worker is another process and looks at the ledger by itself: there is no bell to ring here.
             yield Workshop(desk=ledger, planner=planner, replayer=Replayer(ledger, lambda _: None, clock))
+
+    @asynccontextmanager
+    async def tasks(self, config: Path) -> AsyncIterator[TaskShop]:
+        """The ledger, and a desk at which tasks are answered."""
+        from canonical.clock import SystemClock
+        from router.desk import TaskDesk
+        from wiring.recheck import recheck
+
+        async with self.desk(config) as ledger:
+            yield TaskShop(ledger=ledger, tasks=TaskDesk(ledger, recheck, SystemClock()))
 
     def explainer(self, config: Path) -> Explainer:
         """Lineage on demand."""

@@ -14,6 +14,7 @@ from console.views.journey import Explainer
 from console.views.partners import Fed
 from console.views.sent import Sent
 from console.views.tables import Workbench
+from router.desk import TaskDesk
 from router.engine import Role
 from router.replay import Planner, Replayer
 from store.ledger import Desk, Ledger
@@ -25,6 +26,13 @@ class Workshop(msgspec.Struct, frozen=True):
     desk: Desk
     planner: Planner
     replayer: Replayer
+
+
+class TaskShop(msgspec.Struct, frozen=True):
+    """The ledger of a site with what answering a task needs."""
+
+    ledger: Ledger
+    tasks: TaskDesk
 
 
 class House(Protocol):
@@ -45,6 +53,9 @@ class House(Protocol):
 
     def workshop(self, config: Path) -> AbstractAsyncContextManager[Workshop]:
         """The same ledger, and the tables and rules of today."""
+
+    def tasks(self, config: Path) -> AbstractAsyncContextManager[TaskShop]:
+        """The same ledger, and a desk at which tasks are answered."""
 
     def explainer(self, config: Path) -> Explainer:
         """Recomputes lineage with the site's mappings."""

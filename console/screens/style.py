@@ -11,6 +11,7 @@ _STYLES: Final = {
     "received": "cyan", "held": "magenta", "parked": "bold red", "processed": "green", "filtered": "dim",
     "refused": "red", "discarded": "dim", "pending": "cyan", "inflight": "yellow", "delivered": "green",
     "superseded": "dim", "skipped": "dim", "rejected": "red", "retry": "yellow", "unknown": "bold yellow",
+    "ready": "cyan", "claimed": "yellow", "done": "green", "cancelled": "dim", "escalated": "bold red",
     "passes": "green", "fails": "red", "gone": "dim",
     "fatal": "bold red", "error": "red", "warning": "yellow", "info": "dim",
 }
