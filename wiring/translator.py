@@ -54,7 +54,8 @@ class SiteTranslator:
         departures = self._departures(channel.profile, wire)
         reading = mapping.read(wire, ReadContext(message_id=message.id, channel=message.channel,
                                                  received_at=message.received_at))
-        findings = (*departures, *reading.findings)
+        remarks = getattr(self._codecs[mapping.format.family], "remarks", None)
+        findings = (*departures, *(remarks(wire) if remarks is not None else ()), *reading.findings)
         if not message.raw.reveal().isascii():
             findings = (*findings, *(finding(UNDECODABLE, field=field) for event in reading.events
                                      for field in undecodable(msgspec.to_builtins(event.entity), "")))

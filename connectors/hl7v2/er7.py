@@ -63,6 +63,10 @@ NOT_A_SEGMENT: Final = declare(
     "hl7.not_a_segment", Severity.WARNING,
     "A line does not begin with a segment name; it was kept in place and not read",
     "Usually a line break inside a field: have the sender escape it.")
+TRUNCATED: Final = declare(
+    "hl7.truncated", Severity.WARNING,
+    "A value ends with the truncation character: its sender did not have room for all of it",
+    "Do not compare it with a whole value; ask the sender for a longer field if the value matters.")
 CANNOT_ENCODE: Final = declare(
     "hl7.cannot_encode", Severity.ERROR,
     "A value holds characters that the message's character set cannot express",
@@ -227,6 +231,23 @@ def parse(raw: bytes, charset: str = "") -> Message:
         segments = _split_lines(text, separator)
     return Message(segments, delimiters, codec, prefix, mark,
                    None if problem is None else finding(problem, at="MSH-18"))
+
+
+def truncated(message: Message) -> list[Finding]:
+    """The fields with a value that is not whole (L01). It keeps the character, so it equals no whole value."""
+    mark, d = message.delimiters.truncation, message.delimiters
+    if not mark:
+        return []
+    found = []
+    for segment in message.segments:
+        if mark not in segment.text:
+            continue
+        for number in range(3 if segment.id in HEADERS else 1, len(segment) + 1):
+            raw = segment.field(number)
+            if mark in raw and any(is_truncated(part, d) for repetition in repetitions(raw, d)
+                                   for component in components(repetition, d) for part in subcomponents(component, d)):
+                found.append(finding(TRUNCATED, at=f"{segment.id}-{number}"))
+    return found
 
 
 _START: Final = re.compile(r"(?:\A[\s\x00\x0b\ufeff]*|[\r\n][ \t\x0b]*)(?=(?:MSH|FHS|BHS)[^\w\s])")
