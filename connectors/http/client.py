@@ -16,7 +16,8 @@ from yarl import URL
 from canonical.findings import Rejection, finding
 from connectors.base import Rejected, Retry, Unknown
 from connectors.http.codes import EGRESS, NO_ANSWER, TLS, UNAUTHORIZED, UNREACHABLE
-from connectors.http.settings import Basic, Bearer, ClientAuth, ClientSettings
+from connectors.http.oauth import NoToken, Tokens
+from connectors.http.settings import Basic, Bearer, ClientAuth, ClientSettings, OAuth
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -58,6 +59,7 @@ class HttpClient:
         self._headers: dict[str, str] = {}
         self._server_name: Final = None if settings.tls is UNSET else settings.tls.server_name or None
         self._credentials = ""
+        self._tokens: Tokens | None = None
         self._session: aiohttp.ClientSession | None = None
         self._under_way = 0
         self._idle = asyncio.Event()
@@ -73,6 +75,7 @@ class HttpClient:
         settings = self._settings
         tls = settings.tls.context() if settings.tls is not UNSET else True
         self._credentials = credentials(settings.auth)
+        self._tokens = Tokens(settings.auth) if isinstance(settings.auth, OAuth) else None
         self._headers = {**settings.headers, "Accept-Encoding": "identity", "User-Agent": "dragoman"}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -115,18 +118,25 @@ class HttpClient:
             url = joined
         if any("\n" in value or "\r" in value or "\0" in value for value in headers.values()):
             return Rejected("", finding(EGRESS, detail="a header would hold a line break"))
-        sent = {**self._headers, **headers}
-        if self._credentials:
-            sent["Authorization"] = self._credentials
         self._under_way += 1
         self._idle.clear()
         try:
+            sent = {**self._headers, **headers}
+            if authorization := await self._authorization(session):
+                sent["Authorization"] = authorization
             async with session.request(method, url, headers=sent, data=body, allow_redirects=False,
                                        server_hostname=self._server_name) as response:
                 answer = Answer(response.status, response.headers, await self._body(response))
-                if answer.status == 401 and self._renewed(sent.get("Authorization", "")):
+                again = self._tokens is not None and self._tokens.judged(authorization, accepted=answer.status != 401)
+                if answer.status == 401 and again:
+                    return Retry("401", finding(UNAUTHORIZED, detail="the token has ended"), free=True)
+                if answer.status == 401 and self._tokens is None and self._renewed(authorization):
                     return Retry("401", finding(UNAUTHORIZED, detail="the secret was renewed"), free=True)
                 return answer
+        except NoToken as none:
+            if none.refused:
+                return Rejected("", finding(UNAUTHORIZED, detail="no token was given out"), True)
+            return Retry("", finding(UNREACHABLE, detail="the server of tokens gave none"), free=True)
         except (aiohttp.ClientConnectorSSLError, aiohttp.ClientConnectorCertificateError):
             return Retry("", finding(TLS), free=True)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
@@ -137,6 +147,10 @@ class HttpClient:
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
+
+    async def _authorization(self, session: aiohttp.ClientSession) -> str:
+        """The header that says who we are; empty without one. Raises `NoToken`."""
+        return await self._tokens.header(session) if self._tokens is not None else self._credentials
 
     def _renewed(self, used: str) -> bool:
         """True where the secret on file is not the one just refused: a rotation without a restart (Z13)."""

@@ -66,6 +66,20 @@ class Basic(Settings, frozen=True, kw_only=True, tag_field="type", tag="basic"):
     password: Annotated[Secret, Meta(description="The password.")]
 
 
+class OAuth(Settings, frozen=True, kw_only=True, tag_field="type", tag="oauth"):
+    """A bearer token fetched with client credentials (RFC 6749 §4.4), and renewed before it expires."""
+
+    token_url: Annotated[str, Meta(pattern=r"^https?://[^?#@\s]+$", description="Where tokens are given out.")]
+    client_id: Annotated[str, Meta(min_length=1, description="Who we are there.")]
+    client_secret: Annotated[Secret, Meta(description="The secret that goes with it.")]
+    scope: Annotated[str, Meta(description="What is asked for, separated by blanks.")] = ""
+
+    def __post_init__(self) -> None:
+        local = ("http://127.0.0.1", "http://localhost", "http://[::1]")
+        if not self.token_url.startswith(("https://", *local)):
+            raise ValueError("token_url must be https")
+
+
 class Hmac(Settings, frozen=True, kw_only=True, tag_field="type", tag="hmac"):
     """A signature over time and body: ``hex(HMAC-SHA256(secret, timestamp + "." + body))`` (Z19)."""
 
@@ -78,7 +92,7 @@ class Hmac(Settings, frozen=True, kw_only=True, tag_field="type", tag="hmac"):
                                                              "in seconds.")] = 300
 
 
-ClientAuth: TypeAlias = NoAuth | Bearer | Basic
+ClientAuth: TypeAlias = NoAuth | Bearer | Basic | OAuth
 ServerAuth: TypeAlias = NoAuth | Bearer | Basic | Hmac
 
 

@@ -287,3 +287,93 @@ async def test_what_outlasts_the_grace_is_unknown() -> None:
         await arrived.wait()
         await it.stop(0)
         assert isinstance(await sending, Unknown)
+
+
+# -- OAuth --------------------------------------------------------------------------------------------------
+
+
+class _Guard:
+    """A peer with a server of tokens: gives out numbered tokens and accepts those not withdrawn."""
+
+    def __init__(self) -> None:
+        self.given = 0
+        self.withdrawn: set[str] = set()
+        self.asked: list[Exchange] = []
+        self.answer_tokens = 200
+        self.lives_s = 300
+
+    async def __call__(self, exchange: Exchange) -> None:
+        if "/token" in exchange.line:
+            self.asked.append(exchange)
+            self.given += 1
+            await exchange.answer(self.answer_tokens, msgspec.json.encode(
+                {"access_token": f"t-{self.given}", "token_type": "Bearer", "expires_in": self.lives_s}))
+            return
+        token = exchange.headers.get("authorization", "").removeprefix("Bearer ")
+        await exchange.answer(401 if not token.startswith("t-") or token in self.withdrawn else 201, b"{}")
+
+
+@asynccontextmanager
+async def guarded(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[_Guard, HttpSender]]:
+    monkeypatch.setenv("ERP_SECRET", "a secret:/")
+    guard = _Guard()
+    async with Peer(guard) as peer, sender(peer.url, auth={
+            "type": "oauth", "token_url": peer.url + "/token", "client_id": "dragoman", "scope": "write",
+            "client_secret": {"env": "ERP_SECRET"}}) as it:
+        yield guard, it
+
+
+async def test_one_token_is_fetched_and_used_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 6749 §4.4: client credentials, form-encoded before they are joined; one fetch, however many wait."""
+    async with guarded(monkeypatch) as (guard, it):
+        outcomes = await asyncio.gather(*(it.send(dispatch(f"d-{n}")) for n in range(8)))
+    assert all(isinstance(outcome, Delivered) for outcome in outcomes)
+    asked, = guard.asked
+    assert asked.body == b"grant_type=client_credentials&scope=write"
+    assert base64.b64decode(asked.headers["authorization"].removeprefix("Basic ")) == b"dragoman:a%20secret%3A%2F"
+
+
+async def test_a_token_that_ended_is_replaced_and_the_message_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with guarded(monkeypatch) as (guard, it):
+        assert isinstance(await it.send(dispatch()), Delivered)
+        guard.withdrawn.add("t-1")
+        ended = await it.send(dispatch())
+        assert isinstance(ended, Retry)
+        assert ended.free
+        assert isinstance(await it.send(dispatch()), Delivered)
+    assert guard.given == 2
+
+
+async def test_a_fresh_token_that_is_refused_is_a_case_for_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No circle of fetching and refusing."""
+    async with guarded(monkeypatch) as (guard, it):
+        guard.withdrawn.add("t-1")
+        refused = await it.send(dispatch())
+    assert isinstance(refused, Rejected)
+    assert refused.channel_wide
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, Rejected), (400, Rejected), (503, Retry), (302, Retry)])
+async def test_no_token_is_no_delivery(monkeypatch: pytest.MonkeyPatch, status: int, kind: type) -> None:
+    """Nothing is sent without one: refused for good, or not now."""
+    async with guarded(monkeypatch) as (guard, it):
+        guard.answer_tokens = status
+        outcome = await it.send(dispatch())
+    assert isinstance(outcome, kind)
+    assert guard.given == 1
+
+
+async def test_a_token_is_replaced_before_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with guarded(monkeypatch) as (guard, it):
+        guard.lives_s = 31
+        await it.send(dispatch())
+        await asyncio.sleep(1.1)
+        await it.send(dispatch())
+    assert guard.given == 2
+
+
+def test_a_secret_never_travels_to_a_server_of_tokens_without_tls() -> None:
+    with pytest.raises(msgspec.ValidationError, match="https"):
+        msgspec.convert({"url": "https://erp.example", "auth": {
+            "type": "oauth", "token_url": "http://tokens.example/t", "client_id": "x",
+            "client_secret": {"env": "X"}}}, HttpOut)
