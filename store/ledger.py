@@ -138,8 +138,13 @@ class Work(Protocol):
     async def events(self, event_ids: Collection[str]) -> Mapping[str, Event]:
         """Events by id."""
 
-    async def inflight(self, lease: Lease, delivery_ids: Sequence[str], at: int) -> Collection[str]:
+    async def inflight(self, lease: Lease, delivery_ids: Sequence[str], at: int,
+                       scopes: Mapping[str, str] | None = None) -> Collection[str]:
         """Mark as in flight: called, and committed, before the first byte leaves.
+
+        Args:
+            scopes: delivery id → sequence in which it needs a control number. Those that are marked have it reserved
+                in the same transaction; `Numbers.number` tells it.
 
         Returns:
             The ids that are in flight now. One that is missing was not PENDING any more (a person skipped it
@@ -278,5 +283,26 @@ class Keeper(Protocol):
         work, never the audit trail, never the events of a subject that is still open. Returns how many."""
 
 
-class Ledger(Intake, Work, Lookup, Desk, Keeper, Protocol):
+class Numbers(Protocol):
+    """Numbers that partners see (X07): persistent, never twice, without gaps, never reset by a restart.
+
+    A `scope` names a sequence: ``x12:ISA:SENDER:RECEIVER``. A `holder` is what a number belongs to: the id of a
+    delivery or of the message that an acknowledgement answers; for what came in, a hash of the content.
+    """
+
+    async def number(self, scope: str, holder: str, at: int) -> int:
+        """The number of `holder` in a sequence: the next one, from 1, at the first call, and the same ever after.
+
+        The number and its holder are one commit. What is not committed uses no number up, so that there are no gaps;
+        a repeated attempt has the number of the first. (`Work.inflight` reserves in the commit that marks a delivery.)
+        """
+
+    async def claim(self, scope: str, number: int, holder: str, at: int) -> str:
+        """Whose a number of a partner is: `holder`'s, if nobody had it before; otherwise the first holder's.
+
+        Another answer than `holder` is a duplicate control number with other content.
+        """
+
+
+class Ledger(Intake, Work, Lookup, Desk, Keeper, Numbers, Protocol):
     """All of it. Callers take the part they need."""

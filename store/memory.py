@@ -67,6 +67,9 @@ class MemoryLedger(MemoryTasks):
         self._aliases: dict[str, str] = {}
         self._deliveries: dict[str, Delivery] = {}
         self._attempts: dict[tuple[str, int, int], Attempt] = {}
+        self._numbers: dict[tuple[str, int], tuple[str, int]] = {}
+        """(scope, number) → (holder, since when)."""
+        self._last_numbers: Counter[str] = Counter()
         self._trail: list[chain.Link] = []
         self._head = chain.Head()
         self._revisions: dict[str, dict[str, bytes]] = {}
@@ -245,12 +248,26 @@ class MemoryLedger(MemoryTasks):
     async def events(self, event_ids: Collection[str]) -> Mapping[str, Event]:
         return {key: self._events[key] for key in event_ids if key in self._events}
 
-    async def inflight(self, lease: Lease, delivery_ids: Sequence[str], at: int) -> Collection[str]:
+    async def inflight(self, lease: Lease, delivery_ids: Sequence[str], at: int,
+                       scopes: Mapping[str, str] | None = None) -> Collection[str]:
         self._guard(lease)
         marked = [d for d in self._known(delivery_ids) if d.state is _PENDING]
-        for delivery in marked:
+        for delivery in sorted(marked, key=lambda d: d.id):
             self._set(delivery, state=_INFLIGHT, since=at)
+            if scopes and delivery.id in scopes:
+                await self.number(scopes[delivery.id], delivery.id, at)
         return frozenset(d.id for d in marked)
+
+    async def number(self, scope: str, holder: str, at: int) -> int:
+        for (name, number), (who, _) in self._numbers.items():
+            if name == scope and who == holder:
+                return number
+        self._last_numbers[scope] += 1
+        self._numbers[scope, self._last_numbers[scope]] = (holder, at)
+        return self._last_numbers[scope]
+
+    async def claim(self, scope: str, number: int, holder: str, at: int) -> str:
+        return self._numbers.setdefault((scope, number), (holder, at))[0]
 
     def _known(self, delivery_ids: Collection[str]) -> list[Delivery]:
         unique = dict.fromkeys(delivery_ids)
@@ -419,6 +436,10 @@ class MemoryLedger(MemoryTasks):
         gone = [m for m in self._messages.values()
                 if m.received_at < before and m.state in FINISHED and m.seq not in busy][:limit]
         self._forget_tasks(before)
+        busy_ids = {d.id for d in self._deliveries.values() if d.state.open}
+        for taken in [taken for taken, (holder, at) in self._numbers.items()
+                      if at < before and holder not in busy_ids]:
+            del self._numbers[taken]
         ids = {m.id for m in gone}
         over = {e.subject_key for e in self._events.values()
                 if e.message_id in ids and self._over(e.subject_key)}

@@ -21,6 +21,7 @@ from store.retention import UNPROCESSED
 from store.rules import receipt_for
 from store.sql import rows
 from store.sql.driver import Again, Answer, Row, Transaction
+from store.sql.numbers import reserve
 from store.sql.operations import Append, Commit, Inflight, Operation, Published, Settle, Task
 from store.sql.statements import Statements
 
@@ -87,6 +88,7 @@ class Batch:
             await self._receive(tx, {row[0] for row in inserted.rows})
         if marked is not None:
             self._tell_marked({row[0] for row in marked.rows})
+            await self._number(tx)
         if settled is not None:
             await self._attempts(tx, {row[0] for row in settled.rows})
         for task in self._tasks:
@@ -246,6 +248,13 @@ class Batch:
             if operation.error is None:
                 operation.result = frozenset(operation.ids) & marked
                 marked -= operation.result
+
+    async def _number(self, tx: Transaction) -> None:
+        """Control numbers of what is in flight now. In one order for everybody, so that nobody waits in a circle."""
+        wanted = {(o.scopes[key], key, o.at) for o in self._inflights if o.error is None and o.result and o.scopes
+                  for key in o.result if key in o.scopes}
+        for scope, holder, at in sorted(wanted):
+            await reserve(tx, self._is.numbers, scope, holder, at)
 
     async def _settle(self, tx: Transaction) -> Answer | None:
         last = {row[-1]: row for o in self._settles if o.error is None for row in o.rows}

@@ -38,6 +38,7 @@ from store.sql import rows
 from store.sql import schema as s
 from store.sql.driver import Again, Broken, Driver, Row, Transaction
 from store.sql.migrate import migrate
+from store.sql.numbers import claim, reserve
 from store.sql.operations import Append, Commit, Inflight, Published, Settle
 from store.sql.schema import word
 from store.sql.shapes import Statement
@@ -259,8 +260,9 @@ class SqlLedger(SqlTasks):
                     for one in processed]
         await self._writer.submit(Commit(_future(), lease, prepared))
 
-    async def inflight(self, lease: Lease, delivery_ids: Sequence[str], at: int) -> Collection[str]:
-        return await self._writer.submit(Inflight(_future(), lease, delivery_ids, at))
+    async def inflight(self, lease: Lease, delivery_ids: Sequence[str], at: int,
+                       scopes: Mapping[str, str] | None = None) -> Collection[str]:
+        return await self._writer.submit(Inflight(_future(), lease, delivery_ids, at, scopes or {}))
 
     async def settle(self, lease: Lease, settlements: Sequence[Settlement]) -> None:
         await self._writer.submit(Settle(
@@ -269,6 +271,14 @@ class SqlLedger(SqlTasks):
 
     async def published(self, event_ids: Sequence[str]) -> None:
         await self._writer.submit(Published(_future(), event_ids))
+
+    # -- control numbers ----------------------------------------------------------------------------------
+
+    async def number(self, scope: str, holder: str, at: int) -> int:
+        return await self._writer.task(lambda tx: reserve(tx, self._is.numbers, scope, holder, at))
+
+    async def claim(self, scope: str, number: int, holder: str, at: int) -> str:
+        return await self._writer.task(lambda tx: claim(tx, self._is.numbers, scope, number, holder, at))
 
     # -- desk: look ---------------------------------------------------------------------------------------
 
@@ -456,6 +466,7 @@ class SqlLedger(SqlTasks):
         async def run(tx: Transaction) -> int:
             finished = await tx.ask(self._is.finished, before, limit)
             await tx.ask(self._is.tasks.forget_tasks, before)
+            await tx.ask(self._is.numbers.forget_numbers, before)
             await tx.flush()
             if not finished.rows:
                 return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from store.records import Attempt, Lease, Message
@@ -62,13 +62,14 @@ class Commit(Operation[None]):
 
 
 class Inflight(Operation[frozenset[str]]):
-    """Deliveries about to be sent."""
+    """Deliveries about to be sent, and the sequences in which they need a control number."""
 
-    __slots__ = ("at", "ids", "lease")
+    __slots__ = ("at", "ids", "lease", "scopes")
 
-    def __init__(self, done: Future[frozenset[str]], lease: Lease, ids: Sequence[str], at: int) -> None:
+    def __init__(self, done: Future[frozenset[str]], lease: Lease, ids: Sequence[str], at: int,
+                 scopes: Mapping[str, str]) -> None:
         super().__init__(done)
-        self.lease, self.ids, self.at = lease, ids, at
+        self.lease, self.ids, self.at, self.scopes = lease, ids, at, scopes
 
 
 class Settle(Operation[None]):

@@ -234,6 +234,18 @@ audit_head: Final = Table(
     Column("count", BigInteger, nullable=False),
     Column("hash", LargeBinary, nullable=False))
 
+#: Numbers that partners see (ISA13): which holder has which number of a sequence, ours (the `counters` row of the
+#: sequence says how far it is) and those that came in.
+control_numbers: Final = Table(
+    "control_numbers", metadata,
+    Column("scope", TEXT, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    _text("holder"), _time("at"),
+    PrimaryKeyConstraint("scope", "number"),
+    **_CLUSTERED)
+Index("control_numbers_holder", control_numbers.c.scope, control_numbers.c.holder)
+Index("control_numbers_at", control_numbers.c.at)
+
 revisions: Final = Table(
     "revisions", metadata,
     Column("digest", TEXT, nullable=False, primary_key=True),

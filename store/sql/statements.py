@@ -9,6 +9,7 @@ from sqlalchemy.sql import ClauseElement
 from store.records import DeliveryState, MessageState
 from store.retention import FINISHED
 from store.sql import schema as s
+from store.sql.numbers import NumberStatements
 from store.sql.schema import word, words
 from store.sql.shapes import Shapes, Statement
 from store.sql.task_statements import TaskStatements
@@ -242,6 +243,7 @@ class Statements:
             text(delete(s.events).where(*orphans)))
 
         self.tasks = TaskStatements(shapes)
+        self.numbers = NumberStatements(shapes)
         setting = select(s.settings.c.value).where(s.settings.c.name == bindparam("name"))
         self.setting = text(setting)
         self.new_setting = insert(s.settings, ("name", "value"))
@@ -258,14 +260,14 @@ class Statements:
                 .values(value=s.counters.c.value + bindparam("n")).returning(s.counters.c.value))
 
 
-def every(statements: Statements | TaskStatements) -> dict[str, Statement]:
+def every(statements: Statements | TaskStatements | NumberStatements) -> dict[str, Statement]:
     """All statements by name: for tests that ask the planner about each of them."""
     found: dict[str, Statement] = {}
     for name, value in vars(statements).items():
         if isinstance(value, Statement):
             if not value.text.startswith("LOCK"):  # a lock has no plan
                 found[name] = value
-        elif isinstance(value, TaskStatements):
+        elif isinstance(value, TaskStatements | NumberStatements):
             found |= every(value)
         elif isinstance(value, tuple):
             found |= {f"{name}_{number}": one for number, one in enumerate(value)}

@@ -540,9 +540,9 @@ async def test_when_the_ledger_is_away_for_a_while_nothing_is_lost_or_doubled() 
             self._roll()
             await super().commit(lease, processed)
 
-        async def inflight(self, lease: Any, delivery_ids: Any, at: int) -> Any:
+        async def inflight(self, lease: Any, delivery_ids: Any, at: int, scopes: Any = None) -> Any:
             self._roll()
-            return await super().inflight(lease, delivery_ids, at)
+            return await super().inflight(lease, delivery_ids, at, scopes)
 
         async def settle(self, lease: Any, settlements: Any) -> None:
             self._roll()
