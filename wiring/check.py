@@ -13,6 +13,7 @@ from connectors.hl7v2.charsets import codec_of
 from connectors.hl7v2.tls import TlsClient, TlsServer, expiring
 from mapper import document
 from mapper.library import Library
+from router import internal
 from router.site import Channel, Destination, shared_resources
 from wiring.assembly import Assembly, assemble, outline, tables
 from wiring.codes import CHARSET, NO_OVERLAY, SILENT_RULE
@@ -74,10 +75,11 @@ def _certificates(assembly: Assembly) -> Iterator[Finding]:
 
 
 def _silent(assembly: Assembly) -> Iterator[Finding]:
-    """Routes and rules that wait for an event that no table makes."""
-    made = _events(assembly.library)
+    """Routes and rules that wait for an event that neither a table nor a rule makes."""
+    made = _events(assembly.library) | internal.EVENTS
     rows = [("routes", row.route, row.when) for row in assembly.site.routes]
     rows += [("triage", row.rule, row.when) for row in assembly.site.triage]
+    rows += [("workflow", row.rule, row.when) for row in assembly.site.workflow]
     for kind, name, when in rows:
         for wanted in _wanted(when.get("event", ""), made):
             yield document.located(SILENT_RULE, assembly.loaded.marks[f"{kind}.{name}"],

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from canonical.findings import Rejection
-from console.views.journey import Lineage
+from canonical.phi import MASK
+from console.views.journey import Lineage, LineageRow
 from console.views.tables import lineage_rows
 from mapper.library import Library
 from mapper.mapping import Mapping as Table
 from mapper.mapping import ReadContext, Trace
+from router import internal
 from router.site import Site, table_for
 from store.records import Message
 from wiring.assembly import formats
@@ -39,6 +43,8 @@ class SiteExplainer:
     def lineage(self, message: Message, raw: bytes, files: Mapping[str, bytes] | None, *,
                 reveal: bool) -> Lineage:
         """Where each leaf of the message's events came from. Never raises for what is in the message."""
+        if message.channel in internal.CHANNELS:
+            return _said(message, raw, reveal=reveal)
         library, note = self._library, ""
         if message.revision and message.revision != library.revision:
             note = "traced with the tables of today: those that read it are not kept"
@@ -70,3 +76,30 @@ class SiteExplainer:
         wire: Any = self._codecs[mapping.format.family].decode(raw, message.charset or channel.charset)
         return mapping, mapping.trace(wire, ReadContext(message_id=message.id, channel=message.channel,
                                                         received_at=message.received_at))
+
+
+def _said(message: Message, raw: bytes, *, reveal: bool) -> Lineage:
+    """Lineage of a message of ours: every leaf comes from the person who answered, or from the rules."""
+    try:
+        letter = internal.open_letter(raw)
+    except Rejection as rejection:
+        return Lineage(note=f"no lineage: {rejection.findings[0].code}")
+    source = f"{letter.by}, answering task {letter.task}" if letter.by else "the rules of the site"
+    if letter.forwards:
+        source = f"message {letter.forwards}"
+    rows = [LineageRow(field=field, value=value if reveal else MASK, source=source,
+                       how="person" if letter.by else "rule")
+            for event in letter.says for field, value in _leaves(msgspec.to_builtins(event.entity), "")]
+    return Lineage(rows=rows, note=f"said by {source}; no table is needed for it")
+
+
+def _leaves(value: object, at: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name != "entity":
+                yield from _leaves(inner, f"{at}.{name}" if at else name)
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            yield from _leaves(inner, f"{at}({place})")
+    else:
+        yield at, str(value)

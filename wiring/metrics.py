@@ -32,12 +32,15 @@ async def exposition(desk: Desk, now_s: float) -> bytes:
                     registry=registry)
     oldest = Gauge("dragoman_parked_oldest_seconds", "Since when the oldest of them has waited.",
                    ["what", "where", "reason"], registry=registry)
+    tasks = Gauge("dragoman_tasks", "Tasks for people by queue and status.", ["queue", "status"], registry=registry)
     counts = await desk.counts()
     for state, count in counts["messages"].items():
         messages.labels(state).set(count)
     for key, count in counts["deliveries"].items():
         deliveries.labels(*key.rsplit("/", 1)).set(count)
     outbox.set(counts["outbox"].get("unpublished", 0))
+    for (queue, status), count in (await desk.task_counts()).items():
+        tasks.labels(queue, status).set(count)
     for what, where, reason, count, first, _ in await desk.parked():
         waiting.labels(what, where, reason).set(count)
         oldest.labels(what, where, reason).set(max(0.0, now_s - first / 1e6))

@@ -137,6 +137,9 @@ def journey(view: Journey, *, full: bool = False) -> RenderableType:
         _finding(root, finding)
     for event in view.events:
         _event(root, event)
+    for task in view.tasks:
+        node = root.add(_line(Text("task:", style="bold"), task.reason, word(task.status), task.assignee))
+        _next(node, "", f"dragoman tasks show {task.id}")
     for touched in view.touched_by:
         root.add(_line(Text("people:", style="bold"), touched))
     _next(root, view.next, view.command)

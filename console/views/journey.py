@@ -16,6 +16,7 @@ from canonical.phi import MASK
 from console.clock import clock, distance, iso
 from console.views.findings import FindingView, finding_view, finding_views
 from console.views.messages import MessageRow, parked_messages, row
+from console.views.tasks import TaskRow, task_row
 from store.ledger import Desk, Ledger
 from store.records import Attempt, Decision, Delivery, DeliveryState, Message, MessageState
 
@@ -130,6 +131,8 @@ class Journey(msgspec.Struct, kw_only=True):
     """The message itself, one segment a line; only when revealed."""
     touched_by: list[str] = []
     """People's decisions about it, from the audit trail."""
+    tasks: list[TaskRow] = []
+    """What people have to do, or had, about the subjects of its events."""
 
 
 def what_next(delivery: Delivery, older: Sequence[Delivery], now: int) -> tuple[str, str]:
@@ -242,4 +245,5 @@ async def journey(desk: Ledger, message: Message, explainer: Explainer, now: int
                        views.get(event.id, []), reveal) for event in events],
         lineage=explainer.lineage(message, raw, files, reveal=reveal),
         raw=raw.decode(message.charset or "utf-8", "replace").replace("\r", "\n") if reveal else "",
-        touched_by=await _touched(desk, message.id))
+        touched_by=await _touched(desk, message.id),
+        tasks=[task_row(task, now) for task in await desk.tasks_of({event.subject_key for event in events})])
