@@ -37,6 +37,9 @@ CONDITION: Final = declare(
 SHARED: Final = declare(
     "config.shared_resource", Severity.FATAL, "Two channels hold the same port or folder.",
     "Give each its own.")
+CANNOT_ANSWER: Final = declare(
+    "config.cannot_answer", Severity.FATAL, "This connector cannot answer questions on the connection that asks.",
+    "Use one that can (mllp), or remove `answers` from the channel.")
 UNREACHED: Final = declare(
     "config.unreached", Severity.WARNING, "No route leads to this destination.",
     "Add a route, or remove the destination.")
@@ -75,6 +78,14 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Base of every part of the file."""
 
 
+class Answering(_Part, frozen=True, kw_only=True):
+    """How one kind of question is answered."""
+
+    write: Annotated[str, _Meta(description="Mapping table that writes the answer: hl7v2/rsp_k22.")]
+    read: Annotated[str, _Meta(
+        description="Mapping table that reads the question. Empty: the one the channel reads it with.")] = ""
+
+
 class Channel(_Part, frozen=True, kw_only=True):
     """One way in."""
 
@@ -94,6 +105,13 @@ class Channel(_Part, frozen=True, kw_only=True):
         description="Message types taken, as prefixes: SIU, ADT^A08. Empty: all.")] = ()
     processing_id: Annotated[Processing, _Meta(
         description="MSH-11 this channel is for; others are refused with 202 (A10).")] = "P"
+    answers: Annotated[dict[str, Answering], _Meta(
+        description="Message types, as prefixes, that are questions and answered on the connection that asked: "
+                    "{QBP^Q22: {write: hl7v2/rsp_k22}}")] = {}
+    answer_limit: Annotated[int, _Meta(
+        ge=1, le=1000, description="Records in one answer, however many the question wants (RCP-2).")] = 50
+    answer_deadline_s: Annotated[float, _Meta(
+        gt=0, le=60, description="Seconds after which a question is refused as too broad.")] = 5.0
     wait_for_unknown_s: Annotated[int, _Meta(
         ge=0, le=3600, description="How long a change of an appointment nobody has booked here waits for its booking, "
                                    "and a merge for its survivor, in seconds. Then, or with 0 at once, it is created "
@@ -309,6 +327,13 @@ class _Check:
         if name in {WORKFLOW, TASKS}:
             self._problems.append(document.located(RESERVED, mark))
         self._tables(place, channel.mapping)
+        for kind, one in channel.answers.items():
+            for key, table in (("write", one.write), ("read", one.read)):
+                if table:
+                    self._known((*place, "answers", kind, key), table, self._mappings, "mapping")
+        spec = self._connectors.get((channel.connector, "in"))
+        if channel.answers and spec is not None and not spec.answers:
+            self._problems.append(document.located(CANNOT_ANSWER, self._mark((*place, "answers"))))
         return msgspec.structs.replace(channel, settings=self._settings(place, channel.connector, "in"))
 
     def _destination(self, name: str, destination: Destination) -> Destination:

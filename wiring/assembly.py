@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from canonical.clock import SystemClock
 from canonical.findings import Finding, Rejection, finding
 from connectors.base import Accept, AckReport, Receiver, Sender
 from connectors.fhir.format import fhir_format
@@ -24,6 +25,7 @@ from router import site as site_config
 from router.scoring import NoShowRisk, Scorer
 from router.site import Channel, Destination, Loaded, Site
 from wiring import profiles
+from wiring.answerer import Answerer, Books
 from wiring.codes import NO_MAPPINGS, NO_SITE
 from wiring.translator import SiteTranslator, overlay
 
@@ -64,11 +66,19 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
         """The checked configuration."""
         return self.loaded.site
 
-    def receivers(self, accept: Accept, report: AckReport) -> dict[str, Receiver]:
-        """One receiver a channel, not started."""
-        return {name: CONNECTORS[channel.connector, "in"].build(name, channel.settings, self._door(channel, accept),
-                                                                report)
-                for name, channel in self.site.channels.items()}
+    def receivers(self, accept: Accept, report: AckReport, books: Books | None = None) -> dict[str, Receiver]:
+        """One receiver a channel, not started.
+
+        Args:
+            books: the ledger, for channels that answer questions; without, they do not.
+        """
+        made: dict[str, Receiver] = {}
+        for name, channel in self.site.channels.items():
+            answers = (Answerer(name, channel, self.library, books, SystemClock()).answer,) \
+                if channel.answers and books is not None else ()
+            made[name] = CONNECTORS[channel.connector, "in"].build(
+                name, channel.settings, self._door(channel, accept), report, *answers)
+        return made
 
     def _door(self, channel: Channel, accept: Accept) -> Accept:
         validator = self.validators.get(channel.profile)
@@ -157,7 +167,9 @@ def _used(site: Site, library: Library) -> list[Finding]:
     problems: list[Finding] = []
     ends: list[Channel | Destination] = [*site.channels.values(), *site.destinations.values()]
     for end in ends:
-        for name in site_config.tables_of(end.mapping):
+        answers = end.answers.values() if isinstance(end, Channel) else ()
+        for name in (*site_config.tables_of(end.mapping), *(each for one in answers for each in (one.write, one.read)
+                                                            if each)):
             try:
                 library.mapping(name, overlay(library, end.site))
             except Rejection as rejection:

@@ -10,7 +10,7 @@ from connectors.hl7v2.sender import MllpSender
 from connectors.hl7v2.settings import MllpIn, MllpOut
 
 MLLP_IN: Final = ConnectorSpec(
-    name="mllp", direction="in", settings=MllpIn, build=MllpReceiver,
+    name="mllp", direction="in", settings=MllpIn, build=MllpReceiver, answers=True,
     summary="Takes HL7 v2 messages over MLLP and acknowledges each after it is stored")
 MLLP_OUT: Final = ConnectorSpec(
     name="mllp", direction="out", settings=MllpOut, build=MllpSender,
