@@ -5,6 +5,9 @@ COPY requirements/runtime.txt /tmp/runtime.txt
 RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/runtime.txt
 
 FROM python:3.11-slim
+# Language data of the OCR engine; the engine itself is one of the packages.
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends tesseract-ocr-eng tesseract-ocr-osd \
+    && rm -rf /var/lib/apt/lists/*
 COPY --from=packages /opt/venv /opt/venv
 # Code and tables belong to root: the process that runs them cannot change them.
 COPY app.py /opt/dragoman/

@@ -316,6 +316,25 @@ def _compose(*arguments: str) -> bool:
                                         check=False).returncode == 0
 
 
+# -- language data of the OCR engine ------------------------------------------------------------------------
+
+
+def tessdata() -> str:
+    """The folder of Tesseract's language data; root gets it from apt.
+
+    Raises:
+        ServiceMissing: it is not there and cannot be got.
+    """
+    from connectors.ocr.settings import OcrOut
+
+    if not OcrOut().data:
+        for package in ("tesseract-ocr-eng", "tesseract-ocr-osd"):
+            _install(package)
+    if not (folder := OcrOut().data):
+        raise ServiceMissing("the tests of pictures need Tesseract's language data: install tesseract-ocr-eng")
+    return folder
+
+
 # -- find or start ------------------------------------------------------------------------------------------
 
 

@@ -57,3 +57,24 @@ NO_SIZE: Final[Code] = declare(
 PICTURE: Final[Code] = declare(
     "page.picture", Severity.FATAL, "A picture or a PDF came where a reading of pages is expected.",
     "Send pictures through a channel whose table makes document.received, and route that to an `ocr` destination.")
+NOT_A_DOCUMENT: Final[Code] = declare(
+    "fax.not_a_document", Severity.FATAL, "A reading of pages came where a picture or a PDF is expected.",
+    "Choose the channel's table by kind of message: {DOCUMENT: document/received, PAGES: …}.")
+
+# -- documents inside of HL7 v2 messages --------------------------------------------------------------------
+
+NOTHING_INSIDE: Final[Code] = declare(
+    "fax.nothing_inside", Severity.ERROR, "The message carries no bytes of a document (OBX-5 of type ED).",
+    "Look whether it carries text or a pointer instead; such messages need not be unpacked.")
+ENCODING: Final[Code] = declare(
+    "fax.encoding", Severity.ERROR, "The bytes of a document in OBX-5 are not in the encoding that ED-4 names.",
+    "Ask the sender: ED-4 says Base64, Hex or A, and the characters in ED-5 must be of it.")
+INSIDE_TOO_LARGE: Final[Code] = declare(
+    "fax.inside_too_large", Severity.ERROR, "A document inside of a message has more bytes than are taken.",
+    "Raise max_bytes of the destination if such documents are expected, then replay.")
+NO_MESSAGE: Final[Code] = declare(
+    "fax.no_message", Severity.FATAL, "The delivery names no message, or one that the ledger does not hold.",
+    "Check the destination's table: it must write message_id; purged messages cannot be unpacked again.")
+AWAY: Final[Code] = declare(
+    "fax.ledger_away", Severity.WARNING, "The ledger could not be reached; nothing was unpacked.",
+    "Look at the database; it is tried again by itself.")

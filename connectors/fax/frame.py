@@ -92,10 +92,10 @@ def turn_of_lines(lines: Sequence[Sequence[tuple[float, float]]]) -> int:
         across[_way(one, other)] += 1
     if not along or not across:
         return 0
-    reading = along.most_common(1)[0][0]
+    reading, next_line = max(along, key=along.__getitem__), max(across, key=across.__getitem__)
     for (dx, dy), rotation in (((-1, 0), 180), ((0, 1), 270), ((0, -1), 90)):
         # The lines must follow each other at a right angle, clockwise: below, as one reads.
-        if reading == (dx, dy) and across.most_common(1)[0][0] == (-dy, dx):
+        if reading == (dx, dy) and next_line == (-dy, dx):
             return rotation
     return 0
 

@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from canonical.findings import Finding, finding
+from canonical.findings import Finding, Rejection, finding
 from canonical.receipt import Receipt
 from connectors.base import Peek
-from connectors.file.codes import NO_HEADER
+from connectors.fax import codec as fax
+from connectors.file.codes import NO_HEADER, TOO_LARGE
 from connectors.hl7v2 import ack
 from connectors.hl7v2.batch import Cutter, Part, Reply
 from connectors.hl7v2.header import narrow, read_header
@@ -120,11 +121,39 @@ class Opaque:
         return b""
 
 
+class Documents(Opaque):
+    """A file is one document, or one reading of its pages; what it is, is told by its first bytes.
+
+    Args:
+        max_bytes: of one document.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+
+    def cutter(self) -> Cuts:
+        """See `Kind`."""
+        return _Whole(self._max_bytes)
+
+    def peek(self, raw: bytes) -> Peek:
+        """See `Kind`."""
+        return fax.peek(raw)
+
+    def refusal(self, raw: bytes) -> Finding | None:
+        """See `Kind`."""
+        return fax.refusal(raw)
+
+
 class _Whole:
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int | None = None) -> None:
         self._chunks: list[bytes] = []
+        self._room = max_bytes
 
     def feed(self, chunk: bytes) -> Iterator[Part]:
+        if self._room is not None:
+            self._room -= len(chunk)
+            if self._room < 0:
+                raise Rejection(finding(TOO_LARGE))
         self._chunks.append(chunk)
         return iter(())
 

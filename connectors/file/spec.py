@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from connectors.base import Accept, AckReport, ConnectorSpec
-from connectors.file.kinds import Hl7, Opaque
+from connectors.file.kinds import Documents, Hl7, Kind, Opaque
 from connectors.file.receiver import FileReceiver
 from connectors.file.sender import FileSender
 from connectors.file.settings import FileIn, FileOut
@@ -13,8 +13,9 @@ from connectors.file.settings import FileIn, FileOut
 
 def build_receiver(name: str, settings: FileIn, accept: Accept, ack_report: AckReport) -> FileReceiver:
     """The receiver, with the eyes for its format."""
-    kind = Hl7(settings.max_message_bytes) if settings.format == "hl7v2" else Opaque()
-    return FileReceiver(name, settings, accept, ack_report, kind=kind)
+    kinds: dict[str, Kind] = {"hl7v2": Hl7(settings.max_message_bytes), "any": Opaque(),
+                              "document": Documents(settings.max_message_bytes)}
+    return FileReceiver(name, settings, accept, ack_report, kind=kinds[settings.format])
 
 
 FILE_IN: Final = ConnectorSpec(
