@@ -96,6 +96,68 @@ async def test_we_send_to_python_hl7() -> None:
     assert [parse(text.encode()).segments[0].field(10) for text in received] == ["M0", "M1", "M2"]
 
 
+async def test_python_hl7_pipelines_to_us() -> None:
+    """F02: ``hl7.mllp.open_hl7_connection``: three messages written before the first answer is read."""
+    door = Door()
+    async with receiving(door) as port:
+        reader, writer = await hl7.mllp.open_hl7_connection("127.0.0.1", port)
+        for number in range(3):
+            writer.writemessage(hl7.parse(siu(f"M{number}").decode()))
+        await writer.drain()
+        answers = [await reader.readmessage() for _ in range(3)]
+        writer.close()
+    assert [str(answer.segment("MSA")) for answer in answers] == ["MSA|AA|M0", "MSA|AA|M1", "MSA|AA|M2"]
+    assert len(door.accepted) == 3
+
+
+async def test_python_hl7_speaks_enhanced_mode_with_us() -> None:
+    """A02: it asks for an accept acknowledgement and gets CA; as a server it gives us one."""
+    door = Door()
+    gone = asyncio.Event()
+
+    def send(port: int) -> str:
+        with hl7.client.MLLPClient("127.0.0.1", port) as client:
+            return str(client.send_message(siu("E1", accept="AL", application="NE").decode()).decode())
+
+    async def serve(reader: hl7.mllp.HL7StreamReader, writer: hl7.mllp.HL7StreamWriter) -> None:
+        writer.writemessage((await reader.readmessage()).create_ack(ack_code="CA"))
+        await writer.drain()
+        writer.close()
+        gone.set()
+
+    async with receiving(door) as port:
+        assert "MSA|CA|E1" in await asyncio.to_thread(send, port)
+    server = await hl7.mllp.start_hl7_server(serve, "127.0.0.1", 0)
+    sender = MllpSender("out", MllpOut(port=server.sockets[0].getsockname()[1], ack_timeout_s=10.0))
+    await sender.start()
+    outcome = await sender.send(Dispatch(identity="1", body=Phi(siu("E2", accept="AL", application="NE")),
+                                         content_type="x-application/hl7-v2+er7"))
+    await sender.stop(1.0)
+    server.close()
+    await gone.wait()
+    await asyncio.sleep(0)
+    assert outcome == Delivered("CA")
+
+
+async def test_python_hl7_sends_us_a_batch_and_reads_our_response_batch() -> None:
+    """B01, B04: built and parsed by its own classes."""
+    door = Door()
+    text = ("FHS|^~\\&|EHR|MERCY|HUB|X|20260310||||F1\rBHS|^~\\&|EHR|MERCY|HUB|X|20260310||||B1\r"
+            + siu("B1").decode() + siu("B2").decode() + "BTS|2\rFTS|1\r")
+    assert [len(batch) for batch in hl7.parse_file(text)] == [2], "it agrees that this is a file of one batch"
+
+    def send(port: int) -> str:
+        with hl7.client.MLLPClient("127.0.0.1", port) as client:
+            return str(client.send_message(text).decode())
+
+    async with receiving(door) as port:
+        answer = (await asyncio.to_thread(send, port))[1:-2]
+    [batch] = hl7.parse_file(answer)
+    assert [str(message.segment("MSA")) for message in batch] == ["MSA|AA|B1", "MSA|AA|B2"]
+    assert str(batch.header[12]) == "B1"
+    assert [submission.parent_id for submission in door.submissions] == ["", "message-1", "message-1"]
+
+
 class Accepts(AbstractHandler):  # type: ignore[misc]  # hl7apy has no types
     """Acknowledges and keeps what came."""
 
@@ -143,6 +205,19 @@ async def test_npm_clients_send_to_us(npm_folder: Path, name: str) -> None:
     patient = parse(received).first("PID")
     assert patient is not None
     assert patient.field(3) == "MRN12345^^^MERCY&1.2.3&ISO^MR~999-11-2222^^^SSA^SS"
+
+
+@pytest.mark.parametrize("name", NPM_NAMES)
+async def test_npm_clients_speak_enhanced_mode_with_us(npm_folder: Path, name: str) -> None:
+    """A02: they take CA for the answer."""
+    door = Door()
+    async with receiving(door) as port:
+        process = await asyncio.create_subprocess_exec(
+            "node", str(HERE / "npm_peer.mjs"), "client", name, str(port), cwd=npm_folder,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
+        async with asyncio.timeout(30):
+            output, _ = await process.communicate(siu("N2", accept="AL", application="NE"))
+    assert "MSA|CA|N2" in json.loads(output)
 
 
 @pytest.mark.parametrize("name", NPM_NAMES)
