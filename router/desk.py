@@ -190,7 +190,7 @@ class TaskDesk:
             identifiers=(identifier(task.id, "TASK"),), type=task.type, reason=task.reason,
             subjects=task.task.subjects, status=TaskStatus.DONE, queue=task.queue, outcome=outcome, completed_by=actor,
             completed_at=Instant(internal.iso(now)), note=note or ABSENT)
-        said = (*says, Command(event="task.completed", subject_key=key_of("task", task.id), entity=ended, effect=()))
+        said = (*says, Command(event="task.completed", subject_key=key_of("worktask", task.id), entity=ended, effect=()))
         message_id = number("answer", task.id, now).lower()
         home, patient = await self._home(task)
         events = tuple(internal.event(message_id, place, one, now, patient_key=patient, channel=TASKS, by=actor)

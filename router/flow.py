@@ -238,9 +238,9 @@ class Flow:
             else:
                 entity = task.task if task is not None else new_task(task_id, question, case).task
                 told.append(internal.command(Command(
-                    event="task.overdue", subject_key=key_of("task", task_id), effect=("task.overdue", task_id),
+                    event="task.overdue", subject_key=key_of("worktask", task_id), effect=("task.overdue", task_id),
                     entity=msgspec.structs.replace(entity, status=TaskStatus.ESCALATED)),
-                    key_of("task", task_id), case.now, patient_key=case.patient_key))
+                    key_of("worktask", task_id), case.now, patient_key=case.patient_key))
         return told
 
     def _command(self, command: Command, case: Case, lane: str) -> NewMessage:
@@ -251,7 +251,7 @@ class Flow:
 
 def _told(event: str, task_id: str, task: WorkTask, case: Case) -> NewMessage:
     """A change of a task, for whoever routes it. It is stored with the change, so the moment is identity enough."""
-    key = key_of("task", task_id)
+    key = key_of("worktask", task_id)
     return internal.command(Command(event=event, subject_key=key, entity=task, effect=(event, task_id, str(case.now))),
                             key, case.now, patient_key=case.patient_key)
 

@@ -34,6 +34,8 @@ from workflow.policy import RequestRule
 
 TYPE: Final = "eligibility"
 DECISION: Final = "request-eligibility"
+#: Of keys: tables make the same of the entity's name.
+KIND: Final = "eligibilitycheck"
 _SECOND: Final = 1_000_000
 #: What an answer that is no *active* asks of a person: four failures, four reasons (A1.4), and the two in between.
 _REASONS: Final = {
@@ -70,7 +72,7 @@ def check_key(case: Case, check: EligibilityCheck, attempt: int) -> tuple[str, s
     """Trace number and key of one attempt to ask: made of the case and of the facts that matter, so that asking
     again for the same is the same question (D06)."""
     trace = number(TYPE, case.key, question_of(check), attempt)
-    return trace, key_of(TYPE, trace)
+    return trace, key_of(KIND, trace)
 
 
 def keys(case: Case, rules: tuple[RequestRule, ...]) -> Iterator[str]:
