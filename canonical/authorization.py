@@ -88,6 +88,8 @@ class Authorization(Entity, frozen=True, kw_only=True):
     coverage: Tri[Coverage] = ABSENT
     control_id: Tri[str] = ABSENT
     """Number of the message that asked (MSH-10): an answer names it (MSA-2)."""
+    acknowledgement: Tri[str] = ABSENT
+    """Whether an answer says that the message was taken (MSA-1); what became of the matter is `status`."""
     requested_at: Tri[Date] = ABSENT
     payer: Tri[Reference] = ABSENT
     requester: Tri[Reference] = ABSENT

@@ -105,7 +105,8 @@ class DocumentContent(Value, frozen=True, kw_only=True):
     """ED-4: A, Hex, Base64."""
     pointer: Tri[str] = ABSENT
     """RP-1"""
-    text: Tri[str] = ABSENT
+    text: Many[str] = ()
+    """One item a repetition: many senders repeat OBX-5 line by line."""
 
 
 class DocumentRelation(StrEnum):

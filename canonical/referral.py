@@ -91,6 +91,8 @@ class Referral(Entity, frozen=True, kw_only=True):
     reason: Many[CodeableConcept] = ()
     control_id: Tri[str] = ABSENT
     """Number of the message that asked (MSH-10): an answer names it (MSA-2)."""
+    acknowledgement: Tri[str] = ABSENT
+    """Whether an answer says that the message was taken (MSA-1); what became of the matter is `status`."""
     rejection: Tri[str] = ABSENT
     """Why the other side refused, in its words (MSA-3, ERR-8)."""
     specialty: Tri[CodeableConcept] = ABSENT

@@ -663,7 +663,12 @@ class _Where:
         found = view.walked.get(self._way)
         if found is None:
             found = [group]
-            for name, rep in self._steps:
+            for depth, (name, rep) in enumerate(self._steps):
+                if (condition := self.conditions.get(depth)) is not None:
+                    found = [some[0] for group in found if (some := [
+                        each for each in group.groups
+                        if each.name == name and condition.holds(each.first(condition.segment))])]
+                    continue
                 if rep == "*":
                     found = [each for group in found for each in group.groups if each.name == name]
                     continue
