@@ -74,17 +74,17 @@ class Hl7OverHttp:
         return finding(NO_HEADER, at="byte 0") if read_header(narrow(raw)) is None else None
 
     def answer(self, raw: bytes, receipt: Receipt) -> Answer:
-        """200 with AA or CA, 422 with AR or CR and the reason; JSON where there is no header to answer."""
+        """200 with AA or CA, 422 with a negative code and the reason; JSON where there is no header to answer."""
         header = read_header(narrow(raw))
         if header is None:
             return OPAQUE.answer(raw, receipt)
         enhanced = ack.is_enhanced(header)
         if receipt.positive:
-            body = ack.positive(receipt, header, enhanced=enhanced)
+            code, body = "CA" if enhanced else "AA", ack.positive(receipt, header, enhanced=enhanced)
         else:
-            body = ack.negative(header, receipt.finding or finding(UNAVAILABLE), ack.stamp_of(receipt),
-                                enhanced=enhanced)
-        code = ("C" if enhanced else "A") + ("A" if receipt.positive else "R")
+            reason = receipt.finding or finding(UNAVAILABLE)
+            code = ack.code_for(reason, enhanced=enhanced)
+            body = ack.negative(header, reason, ack.stamp_of(receipt), enhanced=enhanced)
         return Answer(200 if receipt.positive else 422, "x-application/hl7-v2+er7", body, code)
 
 
