@@ -18,6 +18,10 @@ import msgspec
 from canonical.findings import Finding, Rejection, Severity, declare
 from mapper import document, grammar, vocab
 from mapper.document import Mark, Node, Scalar, did_you_mean, located
+from mapper.extract import flat, intake, template, trust
+from mapper.extract.intake import DocumentMapping
+from mapper.extract.template import Template
+from mapper.extract.trust import Calibration
 from mapper.format import Format
 from mapper.grammar import Table, Word
 from mapper.mapping import Mapping
@@ -25,7 +29,7 @@ from mapper.plan import Parts
 from mapper.vocab import Vocab
 
 NOT_A_TABLE = declare("table.unknown_kind", Severity.FATAL, "the file is no table",
-                      "the first key is mapping, type, vocab, profile, or extends in a site's folder")
+                      "the first key is mapping, form, type, vocab, calibration, profile, or extends in a site's folder")
 WRONG_NAME = declare("table.wrong_name", Severity.FATAL, "the name in the table is not the name of the file",
                      "name the file after the table")
 NO_TABLE = declare("table.no_such_table", Severity.FATAL, "there is no such mapping table", "see `dragoman explain`")
@@ -89,6 +93,8 @@ class Library:
         """What is wrong with files as such; `check` adds what is wrong with each table."""
         self._formats = {each.family: each for each in formats}
         self._nodes: dict[str, Node] = {}
+        self._forms: dict[str, Node] = {}
+        self._calibrations: dict[str, Node] = {}
         self._types: dict[str, Node] = {}
         self._vocab_nodes: dict[str, Node] = {}
         self._overlays: dict[tuple[str, str], Overlay] = {}
@@ -117,7 +123,7 @@ class Library:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all mapping tables."""
-        return tuple(sorted(self._nodes))
+        return tuple(sorted((*self._nodes, *self._forms)))
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -136,6 +142,10 @@ class Library:
         stem = path.removesuffix(_SUFFIX)
         if "mapping" in top.entries and not site:
             self._named(self._nodes, top, "mapping", stem)
+        elif "form" in top.entries and not site:
+            self._named(self._forms, top, "form", stem)
+        elif "calibration" in top.entries and not site:
+            self._named(self._calibrations, top, "calibration", stem)
         elif "type" in top.entries and not site:
             self._types[stem] = top
         elif "vocab" in top.entries:
@@ -179,6 +189,8 @@ class Library:
             raise document.fail(NO_SITE, mark, f"there is no site {site}", did_you_mean(site, self.sites))
         if (name, site) in self._open:
             raise document.fail(CYCLE, mark, f"{name} uses itself")
+        if self._of_documents(name):
+            return self._documents(name)
         table = self.table(name, site, mark)
         format_ = document.scalar(table.header["format"], "format")
         family = format_.text.partition("/")[0]
@@ -192,8 +204,53 @@ class Library:
         finally:
             self._open.pop()
 
+    def _of_documents(self, name: str) -> bool:
+        node = self._nodes.get(name)
+        return name in self._forms or (isinstance(node, document.Mapping) and "forms" in node.entries)
+
+    def _documents(self, name: str) -> DocumentMapping:
+        """A table of documents; a form by its own name is one that knows this form only."""
+        calibration, otherwise = Calibration(), None
+        if name in self._forms:
+            forms = [self.form(Scalar(name, self._forms[name].mark))]
+            table = flat.of_form(self._forms[name])
+            family = Scalar("page/PageDocument", table.mark)
+        else:
+            top = intake.header(self._nodes[name])
+            forms = [self.form(word) for word in document.scalars(top.entries["forms"].value, "forms")]
+            if (other := top.get("otherwise")) is not None:
+                otherwise = self.form(document.scalar(other, "otherwise"))
+            if (curves := top.get("calibration")) is not None:
+                calibration = self.calibration(document.scalar(curves, "calibration"))
+            table = flat.of_documents(top)
+            family = document.scalar(top.entries["format"].value, "format")
+        format_ = self._formats.get(family.text.partition("/")[0])
+        if format_ is None:
+            raise document.fail(NO_FORMAT, family.mark, f"there is no family {family.text}",
+                                did_you_mean(family.text, self._formats))
+        return DocumentMapping(table, format_, forms=forms, otherwise=otherwise, calibration=calibration,
+                               revision=self.revision)
+
+    def form(self, word: Scalar) -> Template:
+        """The checked form of that name. Raises Rejection."""
+        node = self._forms.get(word.text)
+        if node is None:
+            raise document.fail(NO_TABLE, word.mark, f"there is no form {word.text}", did_you_mean(word.text, self._forms))
+        return template.load(node, self.vocabs)
+
+    def calibration(self, word: Scalar) -> Calibration:
+        """The curves of that name. Raises Rejection."""
+        node = self._calibrations.get(word.text)
+        if node is None:
+            raise document.fail(NO_TABLE, word.mark, f"there is no calibration {word.text}",
+                                did_you_mean(word.text, self._calibrations))
+        return trust.load(node)
+
     def table(self, name: str, site: str = "", mark: Mark | None = None) -> Table:
         """The flat table: standard and overlay. Raises Rejection."""
+        if self._of_documents(name):
+            return flat.of_form(self._forms[name]) if name in self._forms else flat.of_documents(
+                document.mapping(self._nodes[name], self._nodes[name].mark, "a table"))
         node = self._nodes.get(name)
         if node is None:
             raise document.fail(NO_TABLE, mark or Mark("", 0, 0), f"there is no table {name}",

@@ -68,6 +68,8 @@ class ReadContext(msgspec.Struct, frozen=True, kw_only=True):
     """Microseconds since the epoch."""
     revision: str = ""
     """Of the library that reads, unless given."""
+    known: Any = None
+    """`mapper.extract.known.Known`: what values on pages can be checked against. Other tables have no use for it."""
 
 
 class WriteContext(msgspec.Struct, frozen=True, kw_only=True):

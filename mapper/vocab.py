@@ -25,7 +25,7 @@ UNSENT = declare("vocab.unsent", Severity.WARNING, "a canonical code has no row 
 UNKNOWN_VOCAB = declare("vocab.unknown", Severity.FATAL, "there is no such code table",
                         "code tables are named by their first cell, `vocab: NAME`")
 
-_KEYS: Final = ("vocab", "source", "canonical", "codes", "unsent", "extends", "note")
+_KEYS: Final = ("vocab", "source", "canonical", "codes", "unsent", "extends", "partial", "note")
 _ROW: Final = ("source", "canonical", "only", "display", "note")
 
 
@@ -52,6 +52,8 @@ class Vocab(msgspec.Struct, frozen=True):
     mark: Mark
     inward: ReadOnly[str, CodeRow]
     outward: ReadOnly[str, CodeRow]
+    partial: bool = False
+    """It holds some codes of its system only: a code that is missing may be right all the same."""
 
 
 def load(node: Node, others: ReadOnly[str, Node]) -> Vocab:
@@ -97,8 +99,10 @@ def load(node: Node, others: ReadOnly[str, Node]) -> Vocab:
     if problems:
         raise Rejection(*problems)
     name = document.scalar(table.entries["vocab"].value, "vocab")
+    partial = table.get("partial")
     return Vocab(name.text, document.scalar(table.entries["source"].value, "source").text, canonical, tuple(rows),
-                 frozenset(word.text for word in words), name.mark, inward, outward)
+                 frozenset(word.text for word in words), name.mark, inward, outward,
+                 document.boolean(partial, "partial") if partial is not None else False)
 
 
 def advice(vocab: Vocab) -> Iterable[Finding]:

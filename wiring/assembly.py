@@ -11,6 +11,8 @@ import msgspec
 from canonical.clock import SystemClock
 from canonical.findings import Finding, Rejection, finding
 from connectors.base import Accept, AckReport, Receiver, Sender
+from connectors.fax.codec import PageCodec
+from connectors.fax.page_format import PageFormat
 from connectors.fhir.format import fhir_format
 from connectors.hl7v2.codec import Er7Codec
 from connectors.hl7v2.format import Hl7Format
@@ -34,13 +36,13 @@ SITE_FILE: Final = "site.yaml"
 
 def formats() -> tuple[Format, ...]:
     """The format families there are."""
-    return Hl7Format(), fhir_format(), JsonFormat()
+    return Hl7Format(), fhir_format(), JsonFormat(), PageFormat()
 
 
 def codecs() -> dict[str, Any]:
     """Codec of each format family (`mapper.format.Format.family`)."""
     return {"hl7v2": Er7Codec(), "fhir": JsonCodec("application/fhir+json"),
-            "json": JsonCodec("application/json")}
+            "json": JsonCodec("application/json"), "page": PageCodec()}
 
 
 def scorers() -> dict[str, Scorer]:
