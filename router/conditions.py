@@ -22,6 +22,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -244,7 +245,8 @@ def _check(fact: str, names: tuple[str, ...]) -> list[Any]:
     return hints
 
 
-def _fields(kind: type) -> dict[str, Any]:
+@cache
+def _fields(kind: type) -> Mapping[str, Any]:
     hidden = {"extensions"} if issubclass(kind, Entity) else set()
     return {name: hint for name, hint in typing.get_type_hints(kind).items() if name not in hidden}
 

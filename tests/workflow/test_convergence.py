@@ -49,7 +49,7 @@ async def told(clinic: Clinic, places: list[int]) -> None:
 
 
 @given(places=st.lists(st.integers(0, len(STORY) - 1), min_size=0, max_size=8), order=st.permutations(range(len(STORY))))
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_order_and_any_repetition_comes_to_the_same(places: list[int], order: list[int]) -> None:
     """Each part of the story at least once, in any order, with any repetitions between."""
     async def play() -> tuple[list[str], list[str], set[str]]:
