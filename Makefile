@@ -27,10 +27,10 @@ bench: services
 chaos: services
 	DRAGOMAN_CHAOS_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest $(PYTEST_ARGS) tests/chaos tests/model
 
-# 250,000 mutated HL7 v2 messages; `make test` runs the first thousand of them.
+# 250,000 mutated HL7 v2 messages and 100,000 X12 interchanges; `make test` runs the first round of each.
 FUZZ_ROUNDS ?= 250
 fuzz: $(READY)
-	DRAGOMAN_FUZZ_ROUNDS=$(FUZZ_ROUNDS) $(BIN)/python -m pytest -q -s tests/hl7v2/test_fuzz.py
+	DRAGOMAN_FUZZ_ROUNDS=$(FUZZ_ROUNDS) $(BIN)/python -m pytest -q -s tests/hl7v2/test_fuzz.py tests/x12/test_fuzz.py
 
 # PostgreSQL and RabbitMQ: found or started on loopback (tests/services.py says in which order).
 services: $(READY)

@@ -59,27 +59,33 @@ def acknowledge(verdict: Verdict, stamp: Stamp, *, ta1: Ta1 = Ta1.ASKED, impleme
     if not wanted and not groups:
         return None
     traces = (each.trace for group in groups for one in group.sets for each in one.problems)
-    chosen = choose_delimiters([verdict.control, *(text for group in groups for text in _texts(group)), *traces],
-                               delimiters)
-    us = Party(verdict.receiver[1], verdict.receiver[0])
-    them = Party(verdict.sender[1], verdict.sender[0])
+    said = (*verdict.sender, *verdict.receiver, verdict.control, verdict.date, verdict.time)
+    chosen = choose_delimiters([*said, *(text for group in groups for text in _texts(group)), *traces], delimiters)
+    us = Party(_echo(verdict.receiver[1], 15), _echo(verdict.receiver[0], 2) or "ZZ")
+    them = Party(_echo(verdict.sender[1], 15), _echo(verdict.sender[0], 2) or "ZZ")
     old = verdict.version == "00401"
     segments = [isa(us, them, stamp, chosen, usage=verdict.usage if verdict.usage in ("T", "P") else "T",
                     version="00401" if old else "00501")]
     if wanted:
-        segments.append(new_segment("TA1", verdict.control, verdict.date, verdict.time, verdict.code,
-                                    verdict.note, delimiters=chosen))
+        segments.append(new_segment("TA1", _echo(verdict.control, 9), _echo(verdict.date, 6), _echo(verdict.time, 4),
+                                    verdict.code, verdict.note, delimiters=chosen))
     number = stamp.group or stamp.interchange
     for (sender, receiver, kind), same in groupby(groups, key=lambda group: (group.sender, group.receiver, _kind(group))):
         convention = CONVENTION if kind == "999" else "004010"
-        segments.append(gs("FA", Party(us.id, us.qualifier, receiver), Party(them.id, them.qualifier, sender), stamp,
-                           convention, number, chosen))
+        segments.append(gs("FA", Party(us.id, us.qualifier, _echo(receiver, 15)),
+                           Party(them.id, them.qualifier, _echo(sender, 15)), stamp, convention, number,
+                           chosen))
         number += 1
         for position, group in enumerate(same, 1):
             segments.append(new_segment("ST", kind, f"{position:04d}", CONVENTION if kind == "999" else "",
                                         delimiters=chosen))
             segments += _group(group, chosen) if kind == "999" else _old_group(group, chosen)
     return Message([interchange(segments, chosen)])
+
+
+def _echo(text: str, width: int) -> str:
+    """Something of the sender's that we repeat: whatever came, our own interchange stays one."""
+    return "".join(char if char.isprintable() else " " for char in text)[:width].strip()
 
 
 def _kind(group: GroupVerdict) -> str:
@@ -110,10 +116,10 @@ def _group(group: GroupVerdict, delimiters: Delimiters) -> Iterator[Segment]:
     def segment(name: str, *elements: str) -> Segment:
         return new_segment(name, *elements, delimiters=delimiters)
 
-    yield segment("AK1", group.id, group.control, group.version)
+    yield segment("AK1", _echo(group.id, 2), _echo(group.control, 9), _echo(group.version, 12))
     whole = group.code == "R"
     for each in group.sets:
-        yield segment("AK2", each.id, each.control, each.convention)
+        yield segment("AK2", _echo(each.id, 3), _echo(each.control, 9), _echo(each.convention, 35))
         yield from _errors(each, delimiters)
         notes = _notes(each.problems, Level.SET)
         inner = [problem for problem in each.problems if problem.note and problem.level in (Level.SEGMENT, Level.ELEMENT)]
@@ -145,11 +151,11 @@ def _errors(verdict: SetVerdict, delimiters: Delimiters) -> Iterator[Segment]:
         problems = list(same)
         elements = [each for each in problems if each.level is Level.ELEMENT]
         for note in _notes(problems, Level.SEGMENT) or [HAS_ELEMENT_ERRORS]:
-            yield segment("IK3", name, str(position), loop[:_LOOP], note)
+            yield segment("IK3", _echo(name, 3), str(position), loop[:_LOOP], note)
             if problems[0].trace:
-                yield segment("CTX", f"TRN02{component}{problems[0].trace}" if component else "TRN02")
+                yield segment("CTX", f"TRN02{component}{_echo(problems[0].trace, 35)}")
         if elements and _notes(problems, Level.SEGMENT):
-            yield segment("IK3", name, str(position), loop[:_LOOP], HAS_ELEMENT_ERRORS)
+            yield segment("IK3", _echo(name, 3), str(position), loop[:_LOOP], HAS_ELEMENT_ERRORS)
         for each in elements:
             where = [str(each.element)]
             if each.component or each.repetition:

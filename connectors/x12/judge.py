@@ -191,7 +191,11 @@ def judge_pieces(pieces: Iterable[Piece], profile: Profile = ANYBODY, *, duplica
             for segment in whole.segments[1:]:
                 court.stray(segment, 0)
         elif court is not None and piece.kind is Kind.SET:
-            each = parse(piece.alone()).sets()[0]
+            each = next(iter(parse(piece.alone()).sets()), None)
+            if each is None:  # delimiters in two encodings: this part cannot be told apart by those of the header
+                court.note(codes.OUTSIDE, "024", "text")
+                yield piece, None, None
+                continue
             if not piece.group:
                 court.stray(each.segments[0], 0)
             yield piece, court.set(each) if piece.group else None, None
