@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
+from canonical.findings import Rejection, finding
+from connectors.x12.codes import CHARACTER
 from connectors.x12.delimiters import FIRST_WITH_REPETITION, STANDARD, Delimiters, choose_delimiters
 from connectors.x12.edi import Interchange, Message, Segment, new_segment
+from connectors.x12.elements import fits
+from connectors.x12.profile import Profile
 
 #: Control numbers on the wire have nine digits; the ledger's go on for ever.
 CYCLE: Final = 999_999_999
@@ -131,6 +135,38 @@ def seal(message: Message, stamp: Stamp) -> Message:
     return message
 
 
+def conform(message: Message, profile: Profile) -> Message:
+    """The message as the partner wants it written (X08, X09): capital letters where the profile says so, its delimiters
+    where they do not occur in the data, ISA15.
+
+    Raises:
+        Rejection: ``x12.character`` with every place that the agreed character set cannot say, or
+            ``x12.delimiter_in_data``.
+    """
+    for each in message.interchanges:
+        old = each.delimiters
+        wrong = []
+        for number, segment in enumerate(each.segments[1:], 2):
+            values = segment.elements
+            if profile.upper and segment.text != (raised := segment.text.upper()):
+                values = raised.split(old.element)
+                each.segments[number - 1] = Segment(segment.id, None, old.element, segment.end, values)
+            for position, value in enumerate(values[1:], 1):
+                if not all(fits(part, profile.characters) for part in _parts(value, old)):
+                    wrong.append(finding(CHARACTER, at=f"{segment.id}-{position:02d} (segment {number})",
+                                         detail=profile.characters))
+        if wrong:
+            raise Rejection(*wrong)
+        data = (part for segment in each.segments[1:] for part in _values(segment, old))
+        new = choose_delimiters(data, profile.delimiters, free=profile.free_delimiters)
+        if new != old:
+            each.segments[:] = [translated(segment, old, new) for segment in each.segments]
+            each.delimiters = new
+        if profile.usage:
+            each.header.set(15, profile.usage)
+    return message
+
+
 def batch(messages: Sequence[Message]) -> Message:
     """One interchange of many: the sets of all messages in one group for each kind, under the first one's headers.
 
@@ -152,12 +188,17 @@ def batch(messages: Sequence[Message]) -> Message:
                    messages[0].charset)
 
 
-def _values(segment: Segment, delimiters: Delimiters) -> list[str]:
-    found = segment.elements[1:]
+def _parts(value: str, delimiters: Delimiters) -> list[str]:
+    """The data in an element: what stands between repetition and component separators."""
+    found = [value]
     for mark in (delimiters.repetition, delimiters.component):
-        if mark:
-            found = [part for value in found for part in value.split(mark)]
+        if mark and mark in value:
+            found = [part for each in found for part in each.split(mark)]
     return found
+
+
+def _values(segment: Segment, delimiters: Delimiters) -> Iterator[str]:
+    return (part for value in segment.elements[1:] for part in _parts(value, delimiters))
 
 
 def translated(segment: Segment, old: Delimiters, new: Delimiters) -> Segment:
