@@ -17,6 +17,9 @@ from typing import Any, Final, Self
 import msgspec
 
 VERSIONS: Final = ("2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8", "2.8.1", "2.8.2")
+#: Prior results begin with their patient, though the standard lets him be left out: else nobody could tell the ORC of a
+#: second order from that of a prior result (OMG, OML).
+_BEGINS: Final = "_PATIENT_PRIOR"
 _OTHERS: Final = ("2.5.1", "2.8.2", "2.3")
 """Where to look for what a version lacks: the version most sites speak, the newest, the oldest."""
 
@@ -188,6 +191,6 @@ def _nodes(children: Any, structure: str) -> tuple[Node, ...]:
     nodes = []
     for name, reference, (least, most), kind in children:
         group = kind == "GRP"
-        nodes.append(Node(name.removeprefix(f"{structure}_"), least > 0, most != 1,
+        nodes.append(Node(name.removeprefix(f"{structure}_"), least > 0 or name.endswith(_BEGINS), most != 1,
                           _nodes(reference[1], structure) if group else (), group and reference[0] == "choice"))
     return tuple(nodes)
