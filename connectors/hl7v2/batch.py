@@ -109,8 +109,9 @@ def split_batch(chunks: Iterable[bytes], max_bytes: int = 64 * 1024 * 1024) -> I
 
 def is_batch(raw: bytes) -> bool:
     """Whether a frame holds a batch, or messages one after another, rather than one message (B01)."""
-    return raw.lstrip(_LEAD)[:3] in {b"FHS", b"BHS"} or any(
-        raw.find(end + b"MSH", 1) > 0 for end in (b"\r", b"\n"))
+    if raw[:3] != b"MSH" and raw.lstrip(_LEAD)[:3] in {b"FHS", b"BHS"}:
+        return True
+    return raw.find(b"\rMSH", 1) > 0 or raw.find(b"\nMSH", 1) > 0
 
 
 def fields_of(raw: bytes) -> list[bytes]:

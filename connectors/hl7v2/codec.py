@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from canonical.findings import Finding
 from connectors.base import Peek
-from connectors.hl7v2.er7 import Message, parse, truncated
+from connectors.hl7v2.er7 import STANDARD, Message, Segment, parse, truncated
 from connectors.hl7v2.peek import peek
-from connectors.hl7v2.structure import NOTE_AMBIGUOUS, groups
+from connectors.hl7v2.structure import NOTE_AMBIGUOUS, groups, structure_of
+
+
+@lru_cache(maxsize=1024)
+def _ambiguous(names: tuple[str, ...], message_type: str, version: str, separator: str) -> tuple[Finding, ...]:
+    """Notes whose parent had to be guessed. Depends on the order of segments alone, of which a sender has few."""
+    structure = structure_of(version, message_type, separator)
+    notes: list[Finding] = []
+    groups(Message([Segment(name, name, "|") for name in names], STANDARD), structure, version, notes)
+    return tuple(note for note in notes if note.code == NOTE_AMBIGUOUS.name)
 
 
 class Er7Codec:
@@ -25,10 +36,10 @@ class Er7Codec:
     def remarks(self, wire: Message) -> tuple[Finding, ...]:
         """What is odd about the form of a message, for the record (P02, P04, P10, C03, L01)."""
         found = [*wire.findings, *truncated(wire)]
-        if wire.first("NTE") is not None:
-            notes: list[Finding] = []
-            groups(wire, notes=notes)
-            found += (note for note in notes if note.code == NOTE_AMBIGUOUS.name)
+        names = tuple(segment.id for segment in wire.segments)
+        header = wire.first("MSH")
+        if "NTE" in names and header is not None:
+            found += _ambiguous(names, header.field(9), header.field(12), wire.delimiters.component)
         return tuple(found)
 
     def encode(self, wire: Message) -> bytes:

@@ -295,7 +295,7 @@ def _may_continue(content: bytes) -> bool:
     """Whether MSH-14 could be valued: a cheap look before a thorough one."""
     if not content.startswith(b"MSH|"):
         return True
-    fields = content.split(b"\r", 1)[0].split(b"|", 14)
+    fields = content[:content.find(b"\r")].split(b"|", 14)
     return len(fields) > 13 and bool(fields[13].strip())
 
 

@@ -148,6 +148,8 @@ class Message(msgspec.Struct, eq=False, gc=False):
     mark: bytes = b""
     """The byte order mark."""
     _problem: Finding | None = None
+    tidy: bool = False
+    """Read without a line feed, a blank line or a leading blank."""
 
     @classmethod
     def build(cls, delimiters: Delimiters = STANDARD, charset: str = "") -> Message:
@@ -224,13 +226,14 @@ def parse(raw: bytes, charset: str = "") -> Message:
     if final:
         lines.pop()
     # A blank line, or one that begins with a blank, sorts before all others: one look finds out.
-    if min(lines) > "!" and "\n" not in text:
+    tidy = min(lines) > "!" and "\n" not in text
+    if tidy:
         segments = [Segment(line.partition(separator)[0], line, separator) for line in lines]
         segments[-1].end = final
     else:
         segments = _split_lines(text, separator)
     return Message(segments, delimiters, codec, prefix, mark,
-                   None if problem is None else finding(problem, at="MSH-18"))
+                   None if problem is None else finding(problem, at="MSH-18"), tidy)
 
 
 def truncated(message: Message) -> list[Finding]:
@@ -289,6 +292,11 @@ def _split_lines(text: str, separator: str) -> list[Segment]:
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2,3}\Z")
 
 
+@lru_cache(maxsize=1024)
+def _is_name(text: str) -> bool:
+    return _NAME.match(text) is not None
+
+
 def _look(message: Message, problem: Finding | None) -> list[Finding]:
     found = [] if problem is None else [problem]
     if message.prefix.strip(" \t\r\n\x0b\x00\ufeff"):
@@ -300,9 +308,9 @@ def _look(message: Message, problem: Finding | None) -> list[Finding]:
     for number, segment in enumerate(message.segments, 1):
         headers += segment.id in HEADERS
         ends += segment.end != "\r"
-        if not _NAME.match(segment.id):
+        if not _is_name(segment.id):
             found.append(finding(NOT_A_SEGMENT, at=f"line {number}"))
-        elif "\n" in segment.text:
+        elif not message.tidy and "\n" in segment.text:
             found.append(finding(LINE_BREAK_IN_FIELD, at=f"line {number}"))
     if headers > 1:
         found.append(finding(SEVERAL_HEADERS, detail=f"{headers} header segments"))
