@@ -14,7 +14,7 @@ from connectors.hl7v2.tls import TlsClient, TlsServer, expiring
 from mapper import document
 from mapper.library import Library
 from router import internal
-from router.site import Channel, Destination, shared_resources
+from router.site import Channel, Destination, Site, shared_resources
 from wiring.assembly import Assembly, assemble, outline, tables
 from wiring.codes import CHARSET, NO_OVERLAY, SILENT_RULE
 
@@ -32,7 +32,7 @@ def check(folder: Path) -> tuple[Sequence[Finding], int, int]:
     else:
         library = assembly.library
         found = [*assembly.loaded.findings, *_shared(assembly), *_ends(assembly), *_silent(assembly),
-                 *_certificates(assembly)]
+                 *certificates(assembly.site, assembly.loaded.marks)]
     return list(dict.fromkeys([*found, *library.check()])), len(library.names), len(library.sites)
 
 
@@ -61,9 +61,8 @@ def _ends(assembly: Assembly) -> Iterator[Finding]:
                                    f"there is no character set {channel.charset}")
 
 
-def _certificates(assembly: Assembly) -> Iterator[Finding]:
+def certificates(site: Site, marks: Mapping[str, document.Mark]) -> Iterator[Finding]:
     """Our certificates that have expired or will soon (F18)."""
-    site, marks = assembly.site, assembly.loaded.marks
     both: list[tuple[str, Mapping[str, Channel | Destination]]] = [
         ("channels", site.channels), ("destinations", site.destinations)]
     for kind, ends in both:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from canonical.findings import Rejection
+from connectors.hl7v2.batch import split_batch
 from connectors.hl7v2.er7 import Message, Segment, parse
 from connectors.hl7v2.escapes import unescape
 from console.frame import UserError
@@ -37,9 +38,10 @@ CONDITION: Final = {
 
 
 def messages_of(content: bytes) -> list[bytes]:
-    """The messages of a file with segments ended by CR, as the wire wants them. Line feeds are line ends."""
+    """The messages of a file with segments ended by CR, as the wire wants them. Line feeds are line ends; the headers
+    and trailers of a batch are left out, because each message is sent alone."""
     text = content.removeprefix(b"\xef\xbb\xbf").strip(START + END + b" \t\n")
-    parts = re.split(rb"[\r\n\x0b\x1c]+(?=MSH)", text)
+    parts = [part.raw.strip(START + END + b" \t\n") for part in split_batch([text]) if part.is_message]
     return [re.sub(rb"[\r\n\x1c]+", b"\r", part).rstrip(b"\r") + b"\r" for part in parts if part.strip()]
 
 

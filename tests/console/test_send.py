@@ -19,6 +19,12 @@ ONE = b"MSH|^~\\&|A|B|C|D|20260301120000||SIU^S12|ID1|P|2.5.1\nSCH|1\n"
 TWO = b"MSH|^~\\&|A|B|C|D|20260301120000||SIU^S12|ID2|P|2.5.1\r\nSCH|2\r\n"
 
 
+def test_of_a_batch_the_messages_are_sent() -> None:
+    """B01: headers and trailers are no messages."""
+    batch = b"FHS|^~\\&\rBHS|^~\\&\r" + ONE + TWO + b"BTS|2\rFTS|1\r"
+    assert messages_of(batch) == messages_of(ONE + TWO)
+
+
 @asynccontextmanager
 async def peer(answer: Callable[[bytes], bytes | None]) -> AsyncIterator[int]:
     """A system that answers what it is told to; None closes the connection."""

@@ -13,15 +13,19 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import trustme
 
 from connectors.hl7v2.receiver import MllpReceiver
-from connectors.hl7v2.settings import MllpIn, TlsClient, TlsServer
+from connectors.hl7v2.settings import MllpIn, MllpOut, TlsClient, TlsServer
 from connectors.hl7v2.tls import Live, TlsName, Watch, expiring, not_after
+from mapper.document import Mark
+from router.site import Channel, Destination, Site
 from tests.conformance.door import Door, until
 from tests.hl7v2.messages import siu
 from tests.hl7v2.mllp import RawClient
+from wiring.check import certificates
 
 DAY = 86_400
 
@@ -190,3 +194,17 @@ def test_a_client_reads_renewed_files_before_it_connects(authority: Authority) -
     authority.issue("ours", "dragoman.example")
     assert live.follow() is None
     assert live.context is not before
+
+
+def test_dragoman_check_names_the_channel_whose_certificate_ends(authority: Authority) -> None:
+    """F18: before it happens, where people look before a start."""
+    cert, key = authority.issue("server", "127.0.0.1", days=3)
+    tls = {"cert": cert, "key": key}
+    site = Site(
+        site="t", channels={"in": Channel(connector="mllp", mapping="x", settings=msgspec.convert(
+            {"port": 1, "tls": tls}, MllpIn))},
+        destinations={"out": Destination(connector="mllp", mapping="x", settings=msgspec.convert(
+            {"port": 1, "tls": tls}, MllpOut))})
+    marks = {"channels.in": Mark("site.yaml", 3, 1), "destinations.out": Mark("site.yaml", 9, 1)}
+    found = list(certificates(site, marks))
+    assert [(one.code, one.row) for one in found] == [("tls.expires", "site.yaml:3:1"), ("tls.expires", "site.yaml:9:1")]
