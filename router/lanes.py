@@ -46,6 +46,14 @@ class Gate:
         self.block(message)
         self.waiting[message.seq] = message.lanes
 
+    def set_aside(self, seq: int) -> None:
+        """The message stays unprocessed and holds nobody up: what it waits for may come behind it in its lanes."""
+        self.held.add(seq)
+
+    def take_up(self, seq: int) -> None:
+        """The message is to be read again."""
+        self.held.discard(seq)
+
     def block(self, message: Message) -> None:
         """The message stays unprocessed: whatever comes later in its lanes is held."""
         self.held.add(message.seq)

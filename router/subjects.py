@@ -198,6 +198,18 @@ class Batch:
             self._states[subject] = (await self._work.states([subject])).get(subject)
         return self._states[subject]
 
+    def builds_on_nothing(self, event: Event) -> bool:
+        """True for a change of an appointment, or a merge into a person, of which nothing is known (D05, A4.4)."""
+        if event.type == MERGED:
+            return self._known(self._end(event.subject_key)) is None
+        if not isinstance(event.entity, Appointment) or event.type in history.CREATING:
+            return False
+        state = self._known(event.subject_key)
+        return state is None or not (isinstance(state.entity, Appointment) and state.entity.status)
+
+    def _known(self, subject: str) -> State | None:
+        return self._fresh.get(subject) or self._states.get(subject) or self._visits.get(subject)
+
     def _end(self, key: str) -> str:
         return survivor(self._aliases, key)
 

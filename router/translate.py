@@ -30,6 +30,10 @@ class Translation(msgspec.Struct, frozen=True, kw_only=True):
     """A fatal one parks the message."""
     revision: str = ""
     """Content hash of the tables that were used."""
+    patience_s: int = 0
+    """How long it waits for the booking or the survivor that it builds on, where nothing is known of it (D05)."""
+    unique_id: bool = False
+    """True where it must be parked if its sender has used its control id for something else (D01)."""
 
 
 class Translator(Protocol):

@@ -92,6 +92,10 @@ class Work(Protocol):
     async def fences(self, partition: int) -> Sequence[Fence]:
         """Unprocessed messages of other partitions that stand in lanes of this one."""
 
+    async def reused(self, seqs: Collection[int]) -> Collection[int]:
+        """Those of some messages whose control id the same sender has used before on the same channel, for another
+        content (D01): what is the same in all is a duplicate and no message of its own. Refused ones do not count."""
+
     async def clear_before(self, lanes: Collection[str], seq: int) -> bool:
         """True where no unprocessed (received or parked) message older than `seq` stands in a lane."""
 

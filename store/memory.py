@@ -58,6 +58,7 @@ class MemoryLedger(MemoryTasks):
         self._messages: dict[int, Message] = {}
         self._seq_by_id: dict[str, int] = {}
         self._seq_by_dedup: dict[tuple[str, bytes], int] = {}
+        self._first_said: dict[tuple[str, str, str], int] = {}
         self._unprocessed: set[int] = set()
         self._leases: dict[int, Lease] = {}
         self._events: dict[str, Event] = {}
@@ -88,6 +89,8 @@ class MemoryLedger(MemoryTasks):
         self._seq += 1
         self._messages[self._seq] = new = self._landed(stored(message, self._seq, self.partitions))
         self._seq_by_id[new.id] = new.seq
+        if new.control_id and new.state is not MessageState.REFUSED:
+            self._first_said.setdefault((new.channel, new.sender, new.control_id), new.seq)
         if new.dedup:
             self._seq_by_dedup[new.channel, new.dedup] = new.seq
         if new.state in UNPROCESSED:
@@ -160,6 +163,10 @@ class MemoryLedger(MemoryTasks):
         wanted = frozenset(lanes)
         return all(wanted.isdisjoint(self._messages[older].lanes)
                    for older in self._unprocessed if older < seq)
+
+    async def reused(self, seqs: Collection[int]) -> Collection[int]:
+        asked = [self._messages[seq] for seq in seqs if not self._messages[seq].replay_of]
+        return {m.seq for m in asked if self._first_said.get((m.channel, m.sender, m.control_id), m.seq) < m.seq}
 
     async def states(self, subject_keys: Collection[str]) -> Mapping[str, State]:
         return {key: self._states[key] for key in subject_keys if key in self._states}
@@ -445,6 +452,8 @@ class MemoryLedger(MemoryTasks):
                 if e.message_id in ids and self._over(e.subject_key)}
         for message in gone:
             del self._messages[message.seq], self._seq_by_id[message.id]
+            if self._first_said.get(said := (message.channel, message.sender, message.control_id)) == message.seq:
+                del self._first_said[said]
             if message.dedup:
                 del self._seq_by_dedup[message.channel, message.dedup]
         seqs = {m.seq for m in gone}

@@ -59,7 +59,8 @@ class SiteTranslator:
         if not message.raw.reveal().isascii():
             findings = (*findings, *(finding(UNDECODABLE, field=field) for event in reading.events
                                      for field in undecodable(msgspec.to_builtins(event.entity), "")))
-        return Translation(events=reading.events, findings=findings, revision=reading.revision)
+        return Translation(events=reading.events, findings=findings, revision=reading.revision,
+                           patience_s=channel.wait_for_unknown_s, unique_id=channel.reused_control_id == "park")
 
     def _departures(self, profile: str, wire: Any) -> tuple[Finding, ...]:
         """Where a message departs from what its partner agreed to send. Raises `Rejection` where a person must see it."""

@@ -207,6 +207,10 @@ class SqlLedger(SqlTasks):
                 return False
         return True
 
+    async def reused(self, seqs: Collection[int]) -> Collection[int]:
+        found = await self._read(self._is.reused, self._keys(list(seqs))) if seqs else ()
+        return {row[0] for row in found}
+
     async def states(self, subject_keys: Collection[str]) -> Mapping[str, State]:
         keys = self._keys([rows.text_in(key) for key in subject_keys])
         found = (rows.state(row) for row in await self._read(self._is.states, keys))

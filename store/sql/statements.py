@@ -122,6 +122,13 @@ class Statements:
             .where(_m.partition == bindparam("partition"), _m.state == _RECEIVED,
                    _m.seq > bindparam("after"))
             .order_by(_m.seq).limit(bindparam("limit")))
+        earlier = s.messages.alias("earlier").c
+        self.reused = text(
+            select(_m.seq).where(
+                among(_m.seq, "seqs"), _m.control_id != word(""), _m.replay_of == word(""),
+                exists().where(
+                    earlier.control_id == _m.control_id, earlier.seq < _m.seq, earlier.channel == _m.channel,
+                    earlier.sender == _m.sender, earlier.state != word(MessageState.REFUSED))))
         self.parked_lanes = text(
             select(_m.lane, func.min(_m.seq)).where(
                 _m.partition == bindparam("partition"), _m.state == _PARKED).group_by(_m.lane))

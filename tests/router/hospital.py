@@ -23,7 +23,7 @@ from router.engine import Engine
 from router.site import Channel, Destination, Route, Site
 from store.ledger import Ledger
 from store.memory import MemoryLedger
-from store.records import Message, State
+from store.records import AuditEntry, Message, MessageState, State
 from tests.mappings.tables import CONTEXT, library
 from tests.router.world import FAST, TestClock
 from wiring.assembly import codecs
@@ -164,6 +164,17 @@ class Hospital:
         found = await self.ledger.message(message_id)
         assert found is not None
         return found
+
+    async def is_in(self, message_id: str, state: MessageState, timeout: float = 20.0) -> None:
+        """Wait until a message is in a state."""
+        async with asyncio.timeout(timeout):
+            while (await self.message(message_id)).state is not state:
+                await asyncio.sleep(0.005)
+
+    async def release(self, message_id: str) -> None:
+        """A person lets a parked message go."""
+        await self.ledger.requeue_messages([message_id], AuditEntry(at=1, actor="ada", action="test", subject=""))
+        await self.is_in(message_id, MessageState.PROCESSED)
 
     async def findings(self, message_id: str) -> list[str]:
         return [f.code for f in (await self.message(message_id)).findings]

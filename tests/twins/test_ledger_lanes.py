@@ -226,3 +226,17 @@ async def test_what_is_still_owed_to_the_old_number_is_told_by_destination(sprea
     await spread.settle(await lease(spread, 7), [settlement("m0001.1>ehr", DeliveryState.PARKED)])
     assert set(await spread.behind(merge.seq)) == {"ehr"}
     assert set(await spread.behind(before.seq)) == set()
+
+
+async def test_a_control_id_that_was_used_for_something_else_is_told(spread: Ledger) -> None:
+    """D01: by the same sender on the same channel; refused messages and what people replay do not count."""
+    refused = await accepted(spread, 1, control_id="7", state=MessageState.REFUSED)
+    first = await accepted(spread, 2, control_id="7")
+    second = await accepted(spread, 3, control_id="7")
+    others = [await accepted(spread, 4, control_id="7", sender="B|C"),
+              await accepted(spread, 5, control_id="7", channel="x"),
+              await accepted(spread, 6, control_id=""), await accepted(spread, 7, control_id=""),
+              await accepted(spread, 8, control_id="7", replay_of="m0002")]
+    asked = [one.seq for one in (refused, first, second, *others)]
+    assert set(await spread.reused(asked)) == {second.seq}
+    assert set(await spread.reused([])) == set()
