@@ -202,7 +202,8 @@ class Difference(Value, frozen=True, kw_only=True):
 class EligibilityResult(Value, frozen=True, kw_only=True):
     """What a payer answered; a newer answer replaces it whole."""
 
-    status: EligibilityStatus
+    status: Tri[EligibilityStatus] = ABSENT
+    """Where the answer does not say it, it is worked out from benefits and errors (`canonical.eligibility`)."""
     benefits: Many[Benefit] = ()
     errors: Many[PayerError] = ()
     differences: Many[Difference] = ()

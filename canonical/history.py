@@ -19,7 +19,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from canonical.authorization import Authorization
+from canonical.coverage import EligibilityCheck
 from canonical.document import Extracted
+from canonical.eligibility import concluded
 from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Finding, Severity, declare, finding
@@ -121,6 +123,8 @@ def apply(state: AnyEntity | None, event: Event, findings: list[Finding] | None 
         if state is not None and not isinstance(state, Appointment):
             raise WrongSubject("an appointment event for a subject that is no appointment")
         return _appointment(state, entity, event, [] if findings is None else findings)
+    if isinstance(entity, EligibilityCheck) and (state is None or isinstance(state, EligibilityCheck)):
+        return concluded(entity if state is None else _patched(state, entity))
     if state is None:
         return _changed(entity, links=_unlinked(entity)) if isinstance(entity, Patient) else entity
     if type(state) is not type(entity):

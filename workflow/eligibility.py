@@ -148,7 +148,7 @@ def _ask(case: Case, rule: RequestRule, wish: Wish, check: EligibilityCheck, tra
 
 
 def _answered(case: Case, wish: Wish, key: str, result: EligibilityResult) -> None:
-    if (reason := _REASONS.get(result.status)) is not None:
+    if result.status and (reason := _REASONS.get(result.status)) is not None:
         wish.questions.append(_question(reason, key))
     if result.differences:
         # A steward decides whose word counts; nothing is overwritten by itself (X28).
