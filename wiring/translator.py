@@ -18,6 +18,7 @@ from connectors.base import Codec, Dispatch
 from connectors.hl7v2.validation import Validator
 from mapper.library import Library
 from mapper.mapping import ReadContext, WriteContext
+from router import internal
 from router.site import Site, table_for
 from router.translate import Translation
 from store.records import Delivery, Message
@@ -45,6 +46,8 @@ class SiteTranslator:
 
     def read(self, message: Message) -> Translation:
         """What a stored message says. Raises `Rejection`, see `router.translate.Translator`."""
+        if message.channel in internal.CHANNELS:
+            return internal.read(message)
         channel = self._site.channels.get(message.channel)
         name = table_for(channel.mapping, message.message_type) if channel is not None else ""
         if channel is None or not name:
