@@ -166,9 +166,10 @@ def dictionary() -> Dictionary:
     return Dictionary(_read(_DICTIONARY))
 
 
-def names() -> list[str]:
+@lru_cache(maxsize=1)
+def names() -> tuple[str, ...]:
     """Names of all guides: ``270``, ``278-request`` …"""
-    return sorted(path.stem for path in _FOLDER.glob("*.yaml") if path.stem != _DICTIONARY)
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml") if path.stem != _DICTIONARY))
 
 
 @lru_cache(maxsize=32)
@@ -182,6 +183,7 @@ def guide(name: str) -> Guide | None:
                  frozenset(data.get("purpose", "").split()))
 
 
+@lru_cache(maxsize=256)
 def find(kind: str, convention: str = "", purpose: str = "") -> Guide | None:
     """The guide for ST01, ST03 (or GS08) and BHT02; None for a set that is known by its envelope only.
 

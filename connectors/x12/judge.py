@@ -7,6 +7,7 @@ memory of its verdicts only.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -395,6 +396,7 @@ def _agreed(qualifier: str, identifier: str, agreed: str) -> bool:
     return not agreed or f"{qualifier.strip()}/{identifier.strip()}" == agreed
 
 
+@lru_cache(maxsize=256)
 def _group_of(kind: str) -> str:
     for name in names():
         each = guide(name)
