@@ -19,6 +19,7 @@ from canonical.model import (
     Identifier,
     Participant,
     Patient,
+    Place,
     Reference,
     Service,
     Slot,
@@ -261,10 +262,15 @@ def _is(wanted: Participant, one: Participant) -> bool:
     if wanted.kind != one.kind:
         return False
     if wanted.place and one.place:
-        parts = ("facility", "building", "floor", "point_of_care", "room", "bed")
-        return all(not getattr(wanted.place, part) or getattr(wanted.place, part) == getattr(one.place, part)
-                   for part in parts)
+        return same_place(wanted.place, one.place)
     return bool(wanted.who and one.who) and names_the_same(wanted.who, one.who)
+
+
+def same_place(wanted: Place, one: Place) -> bool:
+    """Whether a place is the wanted one, or in it: a unit that is wanted without a room is all of its rooms."""
+    parts = ("facility", "building", "floor", "point_of_care", "room", "bed")
+    stated = [part for part in parts if getattr(wanted, part)]
+    return bool(stated) and all(getattr(wanted, part) == getattr(one, part) for part in stated)
 
 
 def names_the_same(one: object, other: object) -> bool:
@@ -276,15 +282,15 @@ def names_the_same(one: object, other: object) -> bool:
 
 def _overlaps(start: str, end: str, first: str, last: str) -> bool:
     """Whether a stretch of time touches a period; either end may be open, and a day counts whole."""
-    begins = _moment(start)
+    begins = moment(start)
     if begins is None:
         return False
-    ends = _moment(end) or begins
-    earliest, latest = _moment(first), _moment(last, to_end=True)
-    return (earliest is None or not _before(ends, earliest)) and (latest is None or not _before(latest, begins))
+    ends = moment(end) or begins
+    earliest, latest = moment(first), moment(last, to_end=True)
+    return (earliest is None or not before(ends, earliest)) and (latest is None or not before(latest, begins))
 
 
-def _moment(text: str, *, to_end: bool = False) -> datetime | None:
+def moment(text: str, *, to_end: bool = False) -> datetime | None:
     """The moment a date means: its beginning, or its end. None where it means none."""
     day, _, clock = text.partition("T")
     if not clock:
@@ -302,7 +308,7 @@ def _moment(text: str, *, to_end: bool = False) -> datetime | None:
         return None
 
 
-def _before(one: datetime, other: datetime) -> bool:
+def before(one: datetime, other: datetime) -> bool:
     """By the instant where both have an offset, else by the clock on the wall: without offset the place is meant."""
     if one.tzinfo is None or other.tzinfo is None:
         one, other = one.replace(tzinfo=None), other.replace(tzinfo=None)
