@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +13,12 @@ from canonical.findings import Finding, Rejection, finding
 from connectors.base import Accept, AckReport, Receiver, Sender
 from connectors.fax.codec import PageCodec
 from connectors.fax.page_format import PageFormat
+from connectors.fax.documents import DocumentCodec
 from connectors.fhir.format import fhir_format
 from connectors.hl7v2.codec import Er7Codec
 from connectors.hl7v2.format import Hl7Format
 from connectors.hl7v2.validation import Validator
+from connectors.inside import House, InsideSpec
 from connectors.json_codec import JsonCodec
 from connectors.json_format import JsonFormat
 from connectors.registry import CONNECTORS
@@ -36,13 +38,13 @@ SITE_FILE: Final = "site.yaml"
 
 def formats() -> tuple[Format, ...]:
     """The format families there are."""
-    return Hl7Format(), fhir_format(), JsonFormat(), PageFormat()
+    return Hl7Format(), fhir_format(), JsonFormat(), JsonFormat("document"), PageFormat()
 
 
 def codecs() -> dict[str, Any]:
     """Codec of each format family (`mapper.format.Format.family`)."""
     return {"hl7v2": Er7Codec(), "fhir": JsonCodec("application/fhir+json"),
-            "json": JsonCodec("application/json"), "page": PageCodec()}
+            "json": JsonCodec("application/json"), "document": DocumentCodec(), "page": PageCodec()}
 
 
 def scorers() -> dict[str, Scorer]:
@@ -88,10 +90,28 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
             return accept
         return profiles.inspected(accept, validator, channel.charset)
 
-    def senders(self) -> dict[str, Sender]:
-        """One sender a destination, not started."""
-        return {name: CONNECTORS[destination.connector, "out"].build(name, destination.settings)
-                for name, destination in self.site.destinations.items()}
+    def senders(self, house: Callable[[str, Destination], House]) -> dict[str, Sender]:
+        """One sender a destination, not started.
+
+        Args:
+            house: what a connector of the house itself is given, by name of the destination.
+        """
+        made: dict[str, Sender] = {}
+        for name, destination in self.site.destinations.items():
+            spec = CONNECTORS[destination.connector, "out"]
+            more = (house(name, destination),) if isinstance(spec, InsideSpec) else ()
+            made[name] = spec.build(name, destination.settings, *more)
+        return made
+
+    def missing(self) -> list[Finding]:
+        """What this machine lacks for some of the destinations; the site runs without."""
+        found = []
+        for name, destination in self.site.destinations.items():
+            spec = CONNECTORS[destination.connector, "out"]
+            if isinstance(spec, InsideSpec):
+                found += [msgspec.structs.replace(one, row=str(self.loaded.marks[f"destinations.{name}"]))
+                          for one in spec.missing(destination.settings)]
+        return found
 
 
 class Outline(msgspec.Struct, frozen=True):

@@ -32,7 +32,7 @@ def check(folder: Path) -> tuple[Sequence[Finding], int, int]:
     else:
         library = assembly.library
         found = [*assembly.loaded.findings, *_shared(assembly), *_ends(assembly), *_silent(assembly),
-                 *certificates(assembly.site, assembly.loaded.marks)]
+                 *certificates(assembly.site, assembly.loaded.marks), *assembly.missing()]
     return list(dict.fromkeys([*found, *library.check()])), len(library.names), len(library.sites)
 
 

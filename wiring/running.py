@@ -28,6 +28,7 @@ from wiring.bureau.letters import Opening
 from wiring.bureau.pool import Pool
 from wiring.codes import BROKER, DISTRIBUTED, METRICS_PORT
 from wiring.collector import spare_the_collector
+from wiring.house import Doors, Inside
 from wiring.metrics import HOST, MetricsServer
 from wiring.recall import recall
 
@@ -83,10 +84,13 @@ async def running(assembly: Assembly, role: Role, environment: Mapping[str, str]
         # Messages are marked with the tables that read them, decisions with tables and rules together.
         await ledger.keep_revision(assembly.library.revision, assembly.library.files)
         await ledger.keep_revision(assembly.revision, assembly.files)
-        senders = assembly.senders() if role.works else {}
+        doors = Doors()
+        senders = assembly.senders(lambda name, destination: Inside(
+            ledger, name, destination.responses, doors)) if role.works else {}
         engine = Engine(assembly.site, assembly.revision, ledger, broker, assembly.translator, senders,
                         scorers(), SystemClock(), owner, role=role, marks=assembly.loaded.marks,
                         bureau=await _bureau(stack, assembly, role))
+        doors.opened(engine.door.accept)
         receivers = assembly.receivers(engine.door.accept, engine.door.report, ledger) if role.takes else {}
         for name, receiver in receivers.items():
             if isinstance(receiver, Resumes):
@@ -152,7 +156,7 @@ def run(folder: Path, role: Role, environment: Mapping[str, str] = os.environ) -
     """
     check_role(role, environment)
     assembly = assemble(folder)
-    for found in assembly.loaded.findings:
+    for found in (*assembly.loaded.findings, *assembly.missing()):
         structlog.get_logger().warning("configuration", code=found.code, row=found.row, hint=found.hint)
     try:
         import uvloop
