@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -44,6 +45,10 @@ class FileIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                                )] = "done"
     failed: Annotated[Name, Meta(description="Folder, under path, of files that were not taken, each with a "
                                              ".finding.json beside it.")] = "failed"
+
+    def __post_init__(self) -> None:
+        if self.responses and Path(self.responses) == Path(self.path):
+            raise ValueError("responses is the drop folder itself: its answers would be taken for messages")
 
 
 class FileOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -53,7 +53,8 @@ def test_a_site_can_say_all_of_it(kind: type[msgspec.Struct], text: str) -> None
     (MllpIn, "port: 1\nbatch_counts: maybe\n"), (MllpIn, "port: 1\ncontinuation: {wait: 5}\n"),
     (MllpIn, "port: 1\ntls: {cert: a, key: b, min_version: '1.0'}\n"), (MllpIn, "port: 1\napplication_ack: {host: a}\n"),
     (MllpOut, "port: 1\nsequence: true\nmax_sessions: 4\n"), (MllpOut, "port: 1\nfit: {charset: klingon}\n"),
-    (MllpOut, "port: 1\nfit: {lengths: {PID5: 30}}\n"), (FileIn, "path: a\nmax_message_bytes: 0\n")])
+    (MllpOut, "port: 1\nfit: {lengths: {PID5: 30}}\n"), (FileIn, "path: a\nmax_message_bytes: 0\n"),
+    (FileIn, "path: /in\nresponses: /in/\n")])
 def test_a_slip_is_told_with_its_line(kind: type[msgspec.Struct], text: str) -> None:
     """By `dragoman check`, before anything starts."""
     with pytest.raises(Rejection) as caught:
