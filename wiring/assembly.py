@@ -22,6 +22,8 @@ from connectors.inside import House, InsideSpec
 from connectors.json_codec import JsonCodec
 from connectors.json_format import JsonFormat
 from connectors.registry import CONNECTORS
+from connectors.x12.codec import X12Codec
+from connectors.x12.format import X12Format
 from mapper import document
 from mapper.format import Format
 from mapper.library import Library, read_folder, revision_of
@@ -38,13 +40,13 @@ SITE_FILE: Final = "site.yaml"
 
 def formats() -> tuple[Format, ...]:
     """The format families there are."""
-    return Hl7Format(), fhir_format(), JsonFormat(), JsonFormat("document"), PageFormat()
+    return Hl7Format(), fhir_format(), JsonFormat(), JsonFormat("document"), PageFormat(), X12Format()
 
 
 def codecs() -> dict[str, Any]:
     """Codec of each format family (`mapper.format.Format.family`)."""
     return {"hl7v2": Er7Codec(), "fhir": JsonCodec("application/fhir+json"),
-            "json": JsonCodec("application/json"), "document": DocumentCodec(), "page": PageCodec()}
+            "json": JsonCodec("application/json"), "document": DocumentCodec(), "page": PageCodec(), "x12": X12Codec()}
 
 
 def scorers() -> dict[str, Scorer]:
