@@ -235,6 +235,8 @@ class MllpSender:
             async with asyncio.timeout(self.settings.ack_timeout_s):
                 answer = await session.exchange(body, header)
         except TimeoutError:
+            if header.component(15, 1) == b"ER":  # an answer was asked for on error only: silence says yes (A02)
+                return Delivered("unconfirmed")
             session.close()  # a late answer must not be read as another message's (F17)
             return Unknown(finding(NO_ANSWER), "timeout")
         except _Lost:

@@ -203,6 +203,17 @@ async def test_commit_bytes_are_the_answer_where_no_other_was_asked_for() -> Non
         assert isinstance(await sender.send(dispatch(body=siu("2", accept="AL"))), Unknown)
 
 
+@pytest.mark.parametrize(("accept", "answers", "outcome"), [
+    ("NE", [], Delivered("unconfirmed")), ("ER", [], Delivered("unconfirmed")),
+    ("ER", [acknowledgement("CE", "1", error="103")], None)])
+async def test_what_is_waited_for_follows_msh_15(accept: str, answers: list[bytes], outcome: Delivered | None) -> None:
+    """A02: NE asks for no answer, so none is waited for; ER for one on error, so silence is a yes."""
+    async with scripted_peer() as peer, sending(peer.port) as sender:
+        peer.script, peer.replies = [Does.SILENT], answers
+        said = await sender.send(dispatch(body=siu("1", accept=accept, application="NE")))
+        assert said == outcome if outcome else isinstance(said, Rejected)
+
+
 async def test_a_silent_peer_is_asked_by_tcp_whether_it_is_there() -> None:
     """Keep-alive: `keep_alive_s` reaches the socket."""
     async with scripted_peer() as peer, sending(peer.port, keep_alive_s=33) as sender:
