@@ -13,7 +13,7 @@ from canonical.findings import Finding, Rejection, finding
 from connectors.base import Accept, AckReport, Receiver, Sender
 from connectors.fax.codec import PageCodec
 from connectors.fax.page_format import PageFormat
-from connectors.fax.documents import DocumentCodec
+from connectors.fax.documents import DocumentCodec, DocumentFormat
 from connectors.fhir.format import fhir_format
 from connectors.hl7v2.codec import Er7Codec
 from connectors.hl7v2.format import Hl7Format
@@ -40,7 +40,7 @@ SITE_FILE: Final = "site.yaml"
 
 def formats() -> tuple[Format, ...]:
     """The format families there are."""
-    return Hl7Format(), fhir_format(), JsonFormat(), JsonFormat("document"), PageFormat(), X12Format()
+    return Hl7Format(), fhir_format(), JsonFormat(), DocumentFormat(), PageFormat(), X12Format()
 
 
 def codecs() -> dict[str, Any]:

@@ -13,6 +13,7 @@ from connectors.base import Peek
 from connectors.fax.codec import peek, refusal
 from connectors.fax.codes import NOT_A_DOCUMENT
 from connectors.fax.sniff import Media, sniff
+from connectors.json_format import JsonFormat
 
 
 class Facts(dict[str, Any]):
@@ -42,3 +43,14 @@ class DocumentCodec:
     def encode(self, wire: Facts) -> bytes:
         """The document itself."""
         return wire.raw
+
+
+class DocumentFormat(JsonFormat):
+    """Facts about a document as ``mapper.format.Format``; there is nothing to write."""
+
+    def __init__(self) -> None:
+        super().__init__("document")
+
+    def decode(self, raw: bytes) -> Facts:
+        """See ``mapper.format.Format``."""
+        return DocumentCodec().decode(raw)
