@@ -88,3 +88,11 @@ def test_only_the_store_holds_a_mint() -> None:
                for path in ([ROOT / room] if room.endswith(".py") else sorted((ROOT / room).rglob("*.py")))
                if "ReceiptMint" in path.read_text()}
     assert holders == {"canonical", "store"}
+
+
+def test_a_task_is_over_when_nothing_more_is_to_be_done_about_it() -> None:
+    from canonical.coverage import CheckStatus, EligibilityCheck
+    from canonical.task import TaskStatus, WorkTask
+
+    assert [status.value for status in TaskStatus if closed(WorkTask(status=status))] == ["done", "cancelled"]
+    assert [status.value for status in CheckStatus if closed(EligibilityCheck(status=status))] == ["closed"]
