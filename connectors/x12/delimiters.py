@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -43,6 +45,9 @@ _OTHERS: Final = "*:^~|>!<\\}{]['`;%@#$_\"\x1d\x1f\x1e\x1c"
 def header_length(text: str, *, complete: bool) -> int | None:
     """Characters of an ISA that `text` begins with, up to and with ISA16 (without the terminator).
 
+    ISA is read by its separators, not by its widths. Where those lead nowhere (an element lost, a separator in a value),
+    the GS or TA1 that follows shows where it ends, so that somebody can be told by a TA1.
+
     None where `text` is too short to tell and more may come; -1 where there is no such header.
     """
     if len(text) < 4:
@@ -54,10 +59,21 @@ def header_length(text: str, *, complete: bool) -> int | None:
     for _ in range(ISA_ELEMENTS - 1):
         at = text.find(separator, at + 1)
         if at < 0 or at > LONGEST_HEADER:
-            return None if at < 0 and len(text) < LONGEST_HEADER and not complete else -1
-    if at + 8 > len(text) and not complete:
+            break
+    if not complete and len(text) < LONGEST_HEADER and (at < 0 or at + 8 > len(text)):
         return None  # ISA16, the terminator, and enough of what follows to recognise it
-    return at + 2
+    if 0 <= at <= LONGEST_HEADER and (_begins_segment(text, at + 2, separator) or _begins_segment(text, at + 3, separator)):
+        return at + 2
+    follows = _end_by_what_follows(separator).search(text, 4, LONGEST_HEADER)
+    if follows is not None:
+        return follows.start() + 1
+    return at + 2 if 0 <= at <= LONGEST_HEADER else -1
+
+
+@lru_cache(maxsize=64)
+def _end_by_what_follows(separator: str) -> re.Pattern[str]:
+    own = re.escape(separator)
+    return re.compile(rf"[^A-Za-z0-9 \t\r\n{own}][^A-Za-z0-9 {own}][{BLANKS}]*(?:GS|TA1){own}")
 
 
 def read_delimiters(text: str) -> tuple[Delimiters, bool]:
@@ -77,11 +93,7 @@ def read_delimiters(text: str) -> tuple[Delimiters, bool]:
         component, terminator = "", component
     if not terminator or _impossible(terminator, separator):
         raise Rejection(finding(NO_TERMINATOR, at="ISA"))
-    elements = text[:end].split(separator)
-    repetition = elements[11] if elements[12] >= FIRST_WITH_REPETITION else ""
-    sound = repetition in ("", "U") or (len(repetition) == 1 and _can_delimit(repetition))
-    if len(repetition) != 1 or not _can_delimit(repetition):
-        repetition = ""
+    repetition, sound = _repetition(text[:end].split(separator))
     found = Delimiters(separator, component, repetition, terminator)
     given = found.all()
     if len(set(given)) < len(given):
@@ -95,6 +107,17 @@ def read_delimiters(text: str) -> tuple[Delimiters, bool]:
         sound = False
         found = Delimiters(separator, "", repetition, terminator)
     return found, sound
+
+
+def _repetition(header: list[str]) -> tuple[str, bool]:
+    """The repetition separator of a header, and whether it is what it should be."""
+    if len(header) != ISA_ELEMENTS + 1:
+        near = [each for each in header[9:13] if len(each) == 1 and _can_delimit(each)]
+        return near[0] if near else "", False
+    said = header[11] if header[12] >= FIRST_WITH_REPETITION else ""
+    if said in ("", "U"):
+        return "", True
+    return (said, True) if len(said) == 1 and _can_delimit(said) else ("", False)
 
 
 def _can_delimit(char: str) -> bool:

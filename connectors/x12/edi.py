@@ -21,6 +21,8 @@ from canonical.findings import Rejection, finding
 from connectors.x12.codes import NO_HEADER
 from connectors.x12.delimiters import BLANKS, STANDARD, Delimiters, read_delimiters
 
+#: Characters from ISA on that are looked at to find the delimiters.
+_HEAD: Final = 8192
 _MARK: Final = b"\xef\xbb\xbf"
 _START: Final = re.compile(r"ISA(?=[^A-Za-z0-9 \t\r\n])")
 _ENVELOPE: Final = frozenset({"ISA", "GS", "ST", "SE", "GE", "IEA", "TA1"})
@@ -277,7 +279,7 @@ def parse(raw: bytes, charset: str = "") -> Message:
     position = 0
     while start >= 0:
         prefix = text[position:start]
-        delimiters, sound = read_delimiters(text[start:start + 8192])
+        delimiters, sound = read_delimiters(text[start:start + _HEAD])
         position, following = _end_of(text, start, delimiters)
         segments = _split(text[start:position], delimiters)
         interchanges.append(Interchange(segments, delimiters, prefix, sound))
@@ -316,10 +318,13 @@ def _end_of(text: str, start: int, delimiters: Delimiters) -> tuple[int, int]:
     """Where the interchange that begins at `start` ends, and where the next one begins (-1: none)."""
     if text.find("ISA", start + 3) < 0:
         return len(text), -1
-    match = _next_header(delimiters.segment).search(text, start + 16)
-    if match is None:
-        return len(text), -1
-    return match.end(), match.end()
+    for match in _next_header(delimiters.segment).finditer(text, start + 16):
+        try:
+            read_delimiters(text[match.end():match.end() + _HEAD])
+        except Rejection:
+            continue  # it stays a segment of this interchange: what came before it can be read all the same
+        return match.end(), match.end()
+    return len(text), -1
 
 
 def _split(text: str, delimiters: Delimiters) -> list[Segment]:

@@ -10,6 +10,7 @@ from canonical.findings import Rejection
 from connectors.x12.codec import X12Codec
 from connectors.x12.delimiters import STANDARD, Delimiters, choose_delimiters
 from connectors.x12.edi import parse
+from connectors.x12.judge import judge
 from connectors.x12.stream import Kind, pieces, split
 from tests.conformance.codec import CodecConformance
 from tests.x12.messages import INQUIRY, a_set, an_interchange, answer, inquiry, sample_files
@@ -121,6 +122,28 @@ def test_a_header_of_105_bytes_has_no_component_separator() -> None:
     assert not message.interchanges[0].sound
     assert message.emit() == raw
     assert len(list(split([raw]))) == 1
+
+
+def test_a_second_header_that_nobody_can_read_does_not_take_the_first_interchange_with_it() -> None:
+    """X10"""
+    raw = inquiry() + b"ISA*00*CUT OFF~GS*HS~"
+    message = parse(raw)
+    assert message.emit() == raw
+    assert [each.control for each in message.sets()] == ["0001"]
+
+
+@pytest.mark.parametrize("change", [
+    (b"*00*          *00*", b"*00*"), (b"*ZZ*CLINIC  ", b"*ZZ*CLI*NIC  "), (b"*0*T*:", b"*T*:")])
+def test_a_header_with_an_element_too_few_or_too_many_can_be_answered(change: tuple[bytes, bytes]) -> None:
+    """4.2: a bad ISA gets a TA1 with R; only what nobody can read gets nothing."""
+    raw = inquiry().replace(*change, 1)
+    message = parse(raw)
+    assert message.emit() == raw
+    assert message.interchanges[0].delimiters == STANDARD
+    assert not message.interchanges[0].sound
+    assert [each.control for each in message.sets()] == ["0001"]
+    assert judge(message.interchanges[0]).code == "R"
+    assert len(list(split([raw[:60], raw[60:]]))) == 1
 
 
 def test_an_interchange_of_acknowledgements_only_is_one_message() -> None:
