@@ -1,0 +1,1 @@
+"""Documents by mail: a receiver that takes the attachments of messages from those who may send them."""
