@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from canonical.findings import Code, Severity
+from connectors.x12 import guide_codes
 from connectors.x12.acknowledge import (
     Disposition,
     GroupReply,
@@ -17,6 +19,7 @@ from connectors.x12.acknowledge import (
 )
 from connectors.x12.build import Stamp
 from connectors.x12.edi import parse
+from connectors.x12.guide import guide
 from connectors.x12.judge import judge
 from connectors.x12.profile import ANYBODY, Profile
 from tests.x12.messages import INQUIRY, a_set, an_interchange, inquiry, sample_files
@@ -149,6 +152,19 @@ def test_acknowledgements_of_others_are_read() -> None:
     [odd] = found["hipaa-attachments__999-acknowledgment.edi"]
     assert isinstance(odd, GroupReply)
     assert odd.of("0001") is Disposition.ACCEPTED
+
+
+def test_every_fault_of_a_guide_has_its_code_in_a_999() -> None:
+    """4.2: IK304 and IK403 of 005010X231A1, among those that the guide of the 999 allows."""
+    known = guide("999")
+    assert known is not None
+    loops = {loop.id: loop for _, loop in known.root.below()}
+    allowed = {"2100": loops["2100"].opening.elements[3].codes, "2110": loops["2110"].opening.elements[2].codes}
+    declared_here = {value.name for value in vars(guide_codes).values()
+                     if isinstance(value, Code) and value.severity is not Severity.INFO}
+    assert declared_here <= guide_codes.SEGMENT_NOTE.keys() | guide_codes.ELEMENT_NOTE.keys()
+    assert set(guide_codes.SEGMENT_NOTE.values()) <= allowed["2100"]
+    assert {*guide_codes.ELEMENT_NOTE.values(), guide_codes.CODE_OF_ANOTHER_GUIDE} <= allowed["2110"]
 
 
 #: Where pyx12's expected answer is not ours, and why.

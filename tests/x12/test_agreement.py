@@ -20,6 +20,9 @@ from tests.pypi import installed
 from tests.x12.messages import INQUIRY, a_set, an_interchange, answer, inquiry, sample_files
 from tests.x12.test_acknowledge import answered
 
+#: The first run on a machine installs the other programs.
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(500)]
+
 #: (what is changed in a good inquiry, into what): both must accept it, or both must not.
 CHANGES = (
     ("SE*13*", "SE*99*"), ("NM1*PR", "NM1*ZZ"), ("NM1*IL*1", "NM1*IL*3"), ("EQ*30", "EQ*!!"),
@@ -74,7 +77,6 @@ def shape(loop: Loop) -> list[Any]:
     return sorted([each.id, shape(each)] for each in loop.loops)
 
 
-@pytest.mark.peer
 def test_the_same_interchanges_are_good_and_bad(linuxforhealth: Path) -> None:
     """X05, X19, X24: one change at a time."""
     texts = [changed(*change) for change in CHANGES]
@@ -83,7 +85,6 @@ def test_the_same_interchanges_are_good_and_bad(linuxforhealth: Path) -> None:
     assert 3 <= sum(theirs) < len(theirs)
 
 
-@pytest.mark.peer
 def test_where_we_do_not_agree_there_is_a_reason(linuxforhealth: Path) -> None:
     texts = [changed(*change) for change, _, _, _ in OTHERWISE]
     theirs = [each["ok"] for each in ask(linuxforhealth, "linuxforhealth_peer.py", texts)]
@@ -91,7 +92,6 @@ def test_where_we_do_not_agree_there_is_a_reason(linuxforhealth: Path) -> None:
         == [(ours, other) for _, ours, other, _ in OTHERWISE]
 
 
-@pytest.mark.peer
 def test_both_see_the_same_loops(linuxforhealth: Path) -> None:
     """X19, X28: the whole tree of every sample and of our own messages."""
     files = [path.read_text("iso-8859-1") for path in sample_files()
@@ -107,7 +107,6 @@ def ordered(tree: list[Any]) -> list[Any]:
     return sorted([name, ordered(inner)] for name, inner in tree)
 
 
-@pytest.mark.peer
 def test_pyx12_takes_every_999_of_ours() -> None:
     """4.2: valid by its map of 005010X231A1, and a broken one is not."""
     python = installed("pyx12", ["pyx12==4.0.0", "setuptools"])
