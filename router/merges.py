@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Severity, declare
 from canonical.history import PATIENT_UPDATED, REPOINTED
@@ -40,6 +41,18 @@ def aliases_of(event: Event) -> Pairs:
     if event.type not in {MERGED, UNMERGED}:
         return ()
     return tuple((old, event.subject_key if event.type == MERGED else old) for old, _ in given_up(event))
+
+
+def stands(event: Event, state: AnyEntity) -> bool:
+    """False for a merge that was undone since, and for an unmerge after which the two were merged again.
+
+    Args:
+        state: of the person, with the event in its place among all that was said.
+    """
+    if event.type not in {MERGED, UNMERGED} or not isinstance(state, Patient):
+        return True
+    linked = {patient_key(link.identifiers) for link in state.links or () if link.type is LinkType.REPLACES}
+    return all((old in linked) == (event.type == MERGED) for old, _ in given_up(event))
 
 
 def lanes_of(pairs: Pairs, lanes: Sequence[str]) -> Pairs:
@@ -142,9 +155,9 @@ def consequences(event: Event, open_visits: Mapping[str, State]) -> list[Event]:
     made: list[tuple[State, str, str, Appointment]] = []
     if event.type == MERGED and isinstance(event.entity, Patient):
         links = dict(given_up(event))
-        staying = [visit for state, visit in visits if state.patient_key not in links]
+        staying = [visit for state, visit in visits if not _whose(state, visit, links)]
         for state, visit in visits:
-            if (link := links.get(state.patient_key)) is not None:
+            if (link := links.get(_whose(state, visit, links))) is not None:
                 made.append((state, event.subject_key, REPOINTED, Appointment(
                     patient=Patient(identifiers=event.entity.identifiers, links=(
                         PatientLink(type=LinkType.REPLACES, identifiers=link.identifiers),)),
@@ -170,6 +183,16 @@ def concerned(event: Event) -> tuple[str, ...]:
     if event.type in {MERGED, UNMERGED}:
         return (event.subject_key, *(key for key, _ in given_up(event)))
     return ()
+
+
+def _whose(state: State, visit: Appointment, links: Mapping[str, PatientLink]) -> str:
+    """Which of the records that are given up a visit belongs to; empty for none.
+
+    A visit may be known by the survivor's number already, and name the old one: its last message was of the few that
+    touch a resource only (S18 to S22).
+    """
+    named = (identifier_key("patient", i) for i in (visit.patient.identifiers if visit.patient else ()) or ())
+    return next((key for key in (state.patient_key, *named) if key in links), "")
 
 
 def _came_from(visit: Appointment, key: str) -> bool:

@@ -303,7 +303,7 @@ class Pump:
         """Add a message to its subjects; False where it had to be parked."""
         try:
             plan.steps = await batch.fold(plan.translation.events, plan.findings)
-            if any(aliases_of(step.event) for step in plan.steps):
+            if any(step.stands and aliases_of(step.event) for step in plan.steps):
                 plan.behind = await self._work.behind(plan.message.seq)
         except WrongSubject:
             done.append(self._park(plan.message, (finding(WRONG_SUBJECT),), plan.translation.revision))
@@ -402,7 +402,7 @@ class Pump:
             if step.changed or not step.late:
                 states[event.subject_key] = step.state
             looks.update(dict.fromkeys(self._playbook.touched(event, step.state.entity)))
-            if pairs := aliases_of(event):
+            if step.stands and (pairs := aliases_of(event)):
                 aliases.extend((*pairs, *lanes_of(pairs, message.lanes)))
             facts = Facts(event, step.state.entity, {one.scorer: one.answer for one in advice}, step.late)
             judgement = self._rulebook.judge(facts)

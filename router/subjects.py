@@ -27,6 +27,7 @@ from router.merges import (
     consequences,
     directed,
     landed,
+    stands,
 )
 from store.aliases import link, survivor
 from store.ledger import Work
@@ -46,6 +47,8 @@ class Step(msgspec.Struct, frozen=True):
     """The event is older than what was known."""
     changed: bool
     """The state is another one than before."""
+    stands: bool = True
+    """False for a merge or unmerge that a newer one had overtaken before it came (D07): it moves nobody."""
     derived: bool = False
     """No sender said it: it follows from what was said about the person of the visit."""
 
@@ -137,10 +140,13 @@ class Batch:
         try:
             for said in events:
                 event = self._landed(said, findings)
-                steps.append(await self._fold(event, findings))
-                for old, new in aliases_of(event):
+                step = await self._fold(event, findings)
+                if step.late and not stands(event, step.state.entity):
+                    step = msgspec.structs.replace(step, stands=False)
+                steps.append(step)
+                for old, new in aliases_of(event) if step.stands else ():
                     link(self._aliases, old, new)
-                if concerned(event):
+                if step.stands and concerned(event):
                     steps += await self._follow(event, findings)
         except BaseException:
             self._fresh, self._events, self._aliases = fresh, known, aliases
@@ -184,7 +190,7 @@ class Batch:
         state = State(
             subject_key=subject, entity=entity, version=newest.version if newest is not None else key,
             event_id=newest.event_id if newest is not None else event.id,
-            patient_key=event.patient_key or (before.patient_key if before is not None else ""))
+            patient_key=_person_of(event, before, late=late))
         self._fresh[subject] = state
         self._events.setdefault(subject, []).append(event)
         return Step(event, state, late, before is None or before.entity != entity)
@@ -225,3 +231,11 @@ class Batch:
         known = self._fresh.get(end) or self._states.get(end)
         return landed(event, old, end, known.entity.identifiers
                       if known is not None and isinstance(known.entity, Patient) else ())
+
+
+def _person_of(event: Event, before: State | None, *, late: bool) -> str:
+    """Whose the subject is: as the newest message says that names somebody; a merge counts whenever it comes."""
+    known = before.patient_key if before is not None else ""
+    if late and event.type != history.REPOINTED:
+        return known or event.patient_key
+    return event.patient_key or known

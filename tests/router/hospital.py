@@ -94,7 +94,7 @@ class Hospital:
     """A running engine: channel `ehr`, destination `events` (HL7 v2, what was said), `states` (FHIR, what is)."""
 
     def __init__(self, *, ledger: Ledger | None = None, partitions: int = 4, sweep_s: float = 0.05,
-                 **channel: Any) -> None:
+                 delivers: bool = True, **channel: Any) -> None:
         out = {"events": Destination(connector="c", retry=FAST, context=CONTEXT, mapping={
                    "appointment": "hl7v2/siu", "patient": "hl7v2/adt", "slot": "hl7v2/siu_block"}),
                "states": Destination(connector="c", retry=FAST, content="state", idempotent=True, mapping={
@@ -103,7 +103,7 @@ class Hospital:
             site="test", partitions=partitions, destinations=out,
             channels={"ehr": Channel(connector="c", mapping=TABLES, **channel)},
             routes=(Route(route="visits", to=("events", "states"), when={"event": "starts appointment."}),
-                    Route(route="people", to=("states",), when={"event": "starts patient."})))
+                    Route(route="people", to=("states",), when={"event": "starts patient."})) if delivers else ())
         self.ledger: Ledger = ledger or MemoryLedger(partitions=partitions, outbox=False)
         self.sinks = {name: Sink() for name in out}
         self.clock = TestClock()
