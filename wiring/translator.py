@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
 
-from canonical import schema
 from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Finding, Rejection, Severity, finding
@@ -19,6 +17,7 @@ from connectors.hl7v2.validation import Validator
 from mapper.library import Library
 from mapper.mapping import ReadContext, WriteContext
 from router import internal
+from router.identity import control_id
 from router.site import Site, table_for
 from router.translate import Translation
 from store.records import Delivery, Message
@@ -108,22 +107,6 @@ def undecodable(value: object, field: str) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
             yield from undecodable(inner, f"{field}({index})")
-
-
-#: Of the 20 hexadecimal digits of an identity, those that name the delivery; the rest name the state it carries.
-STEM: Final = 14
-
-
-def control_id(delivery_id: str, state: AnyEntity | None = None) -> str:
-    """The identity that the peer sees: 20 characters, the length of MSH-10 (HL7 v2.5.1 §2.15.9.10).
-
-    One identity has one content (invariant 8). Where a delivery carries the present state of its subject, a later
-    attempt may carry a newer one: that is another statement, and has another identity with the same stem.
-    """
-    name = blake2b(delivery_id.encode(), digest_size=10).hexdigest()
-    if state is None:
-        return name
-    return name[:STEM] + blake2b(schema.to_json(state), digest_size=3).hexdigest()
 
 
 def overlay(library: Library, site: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from canonical.model import Appointment, AppointmentStatus
-from wiring.translator import STEM, control_id
+from router.identity import STEM, control_id
 
 BOOKED = Appointment(status=AppointmentStatus.BOOKED)
 CANCELLED = Appointment(status=AppointmentStatus.CANCELLED)
