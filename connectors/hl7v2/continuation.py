@@ -21,6 +21,7 @@ from canonical.findings import Severity, declare, finding
 from canonical.phi import Phi
 from canonical.receipt import Receipt, Verdict
 from connectors.base import Accept, Peek, Recall, Submission, Unavailable
+from connectors.hl7v2.ack import answers
 from connectors.hl7v2.header import Header, narrow, read_header
 from connectors.hl7v2.peek import peek
 
@@ -65,7 +66,7 @@ def fragment_of(raw: bytes) -> Fragment | None:
     """What `raw` (`narrow`) is a part of; None for a whole message.
 
     DSC-2 ``I`` (interactive continuation, K04) is no fragment: such a message is complete, and the receiver asks for
-    the next one. ``F`` and nothing are.
+    the next one. ``F`` is; nothing is, too, but in an answer, where DSC meant the interactive kind before v2.4.
     """
     header = read_header(raw)
     if header is None:
@@ -75,7 +76,8 @@ def fragment_of(raw: bytes) -> Fragment | None:
     at = raw.rfind(b"DSC" + separator, header.end)
     if at > 0 and raw[at - 1] in b"\r\n":
         fields = [*raw[at:].splitlines()[0].split(separator), b"", b""]
-        if fields[2].strip() == b"I":
+        style = fields[2].strip()
+        if style == b"I" or (style != b"F" and answers(header, raw)):
             return None
         continued = fields[1].strip()
     if not continues and not continued:

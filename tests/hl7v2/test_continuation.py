@@ -195,7 +195,8 @@ async def test_parts_over_the_limit_are_refused() -> None:
 
 @pytest.mark.parametrize(("raw", "is_part"), [
     (part("1", "QAK|1", continued="A", style="I"), False), (part("1", "QAK|1", continued="A", style="F"), True),
-    (part("1", "QAK|1", continued="A", style=""), True), (part("1", "OBX|1|TX|||DSC|A|F"), False), (siu(), False),
+    (part("1", "OBX|1", continued="A", style=""), True), (part("1", "MSA|AA|9", continued="A", style=""), False),
+    (part("1", "MSA|AA|9", continued="A", style="F"), True), (part("1", "OBX|1|TX|||DSC|A|F"), False), (siu(), False),
     (part("1", "OBX|1", continues="A"), True), (b"no header", False)])
 def test_only_fragments_are_parts(raw: bytes, is_part: bool) -> None:
     """K04: DSC-2 F is a fragment; I (interactive) is a whole answer with more to be asked for."""
