@@ -137,6 +137,8 @@ class _Reader:
                 if at > safe:
                     break
                 self._searched = match.end()
+                if name == b"TA1" and self._kind is Kind.SET:
+                    continue  # out of place, but no reason to end the set
                 yield self._piece(bytes(buffer[start:at]))
                 start = at
                 if match[2]:

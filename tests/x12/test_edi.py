@@ -10,10 +10,12 @@ from canonical.findings import Rejection
 from connectors.x12.codec import X12Codec
 from connectors.x12.delimiters import STANDARD, Delimiters, choose_delimiters
 from connectors.x12.edi import parse
+from connectors.x12.guide import guide
 from connectors.x12.judge import judge
+from connectors.x12.loops import places, walk
 from connectors.x12.stream import Kind, pieces, split
 from tests.conformance.codec import CodecConformance
-from tests.x12.messages import INQUIRY, a_set, an_interchange, answer, inquiry, sample_files
+from tests.x12.messages import GS, INQUIRY, ISA, a_set, an_interchange, answer, inquiry, sample_files
 
 #: Files of the sample folders that are no X12 at all, or have lost what makes it one.
 NO_HEADER = {
@@ -83,6 +85,37 @@ def test_any_delimiters_are_read_from_the_header(chars: list[str], after: str, s
     assert [each.control for each in message.sets()] == [f"{number:04}" for number in range(1, sets + 1)]
     assert b"".join(piece.raw for piece in pieces([raw])) == raw
     assert len(list(split([raw]))) == sets
+
+
+_NAMES = st.sampled_from(
+    ["HL", "NM1", "TRN", "DMG", "REF", "EB", "EQ", "DTP", "MSG", "III", "LS", "LE", "AAA", "ZZ9", "N3", "TA1"])
+_DATA = st.text(st.characters(codec="utf-8", exclude_characters="*:^~|>!", exclude_categories=["Cs", "Cc"]), max_size=12)
+_ELEMENTS = st.lists(st.lists(st.lists(_DATA, min_size=1, max_size=3), min_size=1, max_size=3), max_size=8)
+_MARKS = st.permutations(["*", ":", "^", "~", "|", ">", "!", "\x1d", "\x1e", "\x1f", "\x1c"])
+
+
+@given(st.lists(st.tuples(_NAMES, _ELEMENTS), max_size=12), _MARKS, st.sampled_from(["", "\n", "\r\n"]), st.integers(1, 200))
+def test_any_segments_in_any_delimiters_are_read_walked_and_kept(
+    segments: list[tuple[str, list[list[list[str]]]]], marks: list[str], after: str, size: int
+) -> None:
+    """X01, X08, X10, X19: generated interchanges; what was said is what is read, in every way to read it."""
+    element, component, repetition, terminator = marks[:4]
+    said = [[name, *(repetition.join(component.join(parts) for parts in reps) for reps in elements)]
+            for name, elements in segments]
+    lines = [ISA.rstrip("~").split("*"), GS.rstrip("~").split("*"), ["ST", "271", "0001", "005010X279A1"], *said,
+             ["SE", str(len(said) + 2), "0001"], ["GE", "1", "1"], ["IEA", "1", "000000907"]]
+    lines[0][11], lines[0][16] = repetition, component
+    raw = "".join(element.join(line) + terminator + after for line in lines).encode()
+    message = parse(raw)
+    assert message.emit() == raw
+    [each] = message.sets()
+    assert [segment.elements for segment in each.segments[1:-1]] == said
+    found = list(pieces(raw[at:at + size] for at in range(0, len(raw), size)))
+    assert b"".join(piece.raw for piece in found) == raw
+    assert [[segment.elements for segment in one.segments[1:-1]] for one in parse(next(split([raw]))).sets()] == [said]
+    tree = walk(each, guide("271"))
+    assert sorted(number for loop, _ in places(tree.root) for number in loop.numbers) == list(range(1, len(said) + 3))
+    judge(message.interchanges[0])
 
 
 def test_identifiers_are_compared_without_their_padding() -> None:
