@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import ssl
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -74,16 +76,21 @@ class MailReceiver:
         context = None if self.settings.tls is UNSET else self.settings.tls.context()
 
         def session() -> _Server:
-            made = _Server(self, data_size_limit=self.settings.max_bytes, hostname="dragoman", ident="ready",
-                           tls_context=context, require_starttls=context is not None, timeout=self.settings.idle_s,
-                           auth_required=bool(self._secret), auth_require_tls=context is not None,
-                           authenticator=self._authenticate, command_call_limit=100)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # AUTH without TLS: the settings allow it on loopback only
+                made = self._session(context)
             self._sessions = {one for one in self._sessions if one.transport is not None}
             self._sessions.add(made)
             return made
 
         self._listener = await asyncio.get_running_loop().create_server(
             session, self.settings.host, self.settings.port, start_serving=True)
+
+    def _session(self, context: ssl.SSLContext | None) -> _Server:
+        return _Server(self, data_size_limit=self.settings.max_bytes, hostname="dragoman", ident="ready",
+                       tls_context=context, require_starttls=context is not None, timeout=self.settings.idle_s,
+                       auth_required=bool(self._secret), auth_require_tls=context is not None,
+                       authenticator=self._authenticate, command_call_limit=100)
 
     async def stop(self, grace: float) -> None:
         """Take no new mails, finish what has begun within `grace` seconds, close."""
