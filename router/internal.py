@@ -113,12 +113,12 @@ def at_home(of: Message, read_: Translation) -> tuple[Translation, tuple[NewMess
     Everything about one question is processed in one lane: an answer that came in a batch of many, or by another
     channel than it was asked, is sent on to where the question was asked.
     """
-    away = [one for one in read_.events if (lane := home(one.subject_key)) and lane not in of.lanes]
+    away = [one for one in read_.events if ours(one.subject_key) and one.subject_key not in of.lanes]
     if not away:
         return read_, ()
     gone = {one.id for one in away}
     sent = tuple(
-        message(number("forward", one.id).lower(), Letter(says=(one,), forwards=of.id), home(one.subject_key),
+        message(number("forward", one.id).lower(), Letter(says=(one,), forwards=of.id), one.subject_key,
                 of.received_at, channel=of.channel if of.channel in CHANNELS else WORKFLOW, parent_id=of.id)
         for one in away)
     noted: tuple[Finding, ...] = tuple(finding(FORWARDED, detail=f"goes on as {one.id}") for one in sent)

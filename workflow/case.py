@@ -20,16 +20,17 @@ E = TypeVar("E")
 
 #: Who gives our numbers: traces of questions, numbers of tasks.
 OURS: Final = "DRAGOMAN"
+_MARK: Final = f":{OURS}|"
 
 
 def key_of(kind: str, number: str) -> str:
     """Key of something of ours: ``eligibility:DRAGOMAN|1A2B…``."""
-    return f"{kind}:{OURS}|{number}"
+    return f"{kind}{_MARK}{number}"
 
 
 def ours(key: str) -> bool:
     """True for a key that `key_of` made."""
-    return f":{OURS}|" in key
+    return _MARK in key
 
 
 def number(*facts: object) -> str:

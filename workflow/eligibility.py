@@ -35,7 +35,7 @@ from workflow.policy import RequestRule
 TYPE: Final = "eligibility"
 DECISION: Final = "request-eligibility"
 #: Of keys: tables make the same of the entity's name.
-KIND: Final = "eligibilitycheck"
+KIND: Final = "eligibility"
 _SECOND: Final = 1_000_000
 #: What an answer that is no *active* asks of a person: four failures, four reasons (A1.4), and the two in between.
 _REASONS: Final = {

@@ -58,7 +58,7 @@ class TaskWorld(World):
         kind = "review-field" if reason.startswith("FIELD") else "eligibility"
         return NewTask(id=task_id, subject_key=CASE, type=kind, reason=reason, queue=queue, priority=priority,
                        created_at=T0, due_at=due_at, message_id="m4", task=WorkTask(
-                           subjects=(CASE, "eligibilitycheck:DRAGOMAN|77"), actions=actions, playbook="eligibility",
+                           subjects=(CASE, "eligibility:DRAGOMAN|77"), actions=actions, playbook="eligibility",
                            evidence=(FIELD,) if kind == "review-field" else ()))
 
     @asynccontextmanager
@@ -95,7 +95,7 @@ def test_one_task_shows_its_evidence_and_what_may_be_typed_without_a_value(drago
     assert said.code == 0
     assert CANARY not in said.out
     for word in ("FIELD_CONFIDENCE:patient.birth_date", "page 2", "41 %", "dragoman tasks correct aa11", "north:12",
-                 "dragoman show m4", "eligibilitycheck:DRAGOMAN|77"):
+                 "dragoman show m4", "eligibility:DRAGOMAN|77"):
         assert word in said.out, word
     evidence, = dragoman("tasks", "show", "aa11", "--json").json["evidence"]
     assert evidence["box"] == [100, 200, 300, 40]

@@ -16,7 +16,7 @@ from tests.store.messages import NOW, accepted, audit, lease, message, processed
 CASE = "referral:CLINIC|R1"
 
 
-def ours(key: str = "c1", lane: str = "eligibilitycheck:DRAGOMAN|T1") -> NewMessage:
+def ours(key: str = "c1", lane: str = "eligibility:DRAGOMAN|T1") -> NewMessage:
     """A message of ours, with an identity made of what it is about."""
     return NewMessage(id=key, channel="workflow", raw=Phi(b"{}"), received_at=NOW, lanes=(lane,), dedup=key.encode())
 
@@ -80,7 +80,7 @@ async def test_a_command_is_stored_once_however_often_it_is_given(ledger: Ledger
     assert [m.id for m in await ledger.received(0, 0, 10)] == ["c1", "c2"]
     stored = await ledger.message("c1")
     assert stored is not None
-    assert (stored.lanes, stored.channel, stored.raw.reveal()) == (("eligibilitycheck:DRAGOMAN|T1",), "workflow", b"{}")
+    assert (stored.lanes, stored.channel, stored.raw.reveal()) == (("eligibility:DRAGOMAN|T1",), "workflow", b"{}")
 
 
 async def test_a_message_that_is_not_processed_any_more_sets_nothing_in_motion(ledger: Ledger) -> None:

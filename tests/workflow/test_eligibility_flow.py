@@ -100,7 +100,7 @@ async def test_an_answer_to_the_same_question_is_used_again_and_shown_as_such() 
         await clinic.quiet()
         assert len(clinic.payer.questions) == 1
         second = [state for state in await clinic.ledger.open_of(["patient:M|P1"])
-                  if state.subject_key.startswith("eligibilitycheck:") and state.subject_key not in clinic.payer.questions]
+                  if state.subject_key.startswith("eligibility:") and state.subject_key not in clinic.payer.questions]
         assert len(second) == 1
         check = await clinic.check(second[0].subject_key)
         assert check.result
@@ -126,12 +126,12 @@ async def test_a_cancelled_visit_needs_no_answer() -> None:
 async def test_an_answer_nobody_asked_for_waits_for_a_person() -> None:
     """X27, A3.6."""
     async with Clinic() as clinic:
-        answer = says("active")({"subject": "eligibilitycheck:DRAGOMAN|UNKNOWN"})
+        answer = says("active")({"subject": "eligibility:DRAGOMAN|UNKNOWN"})
         await clinic.tell(answer["event"], answer["entity"], channel="answers", lane="x", subject=answer["subject"])
         await clinic.quiet()
         task, = await clinic.open_tasks()
         assert (task.reason, task.type, task.subject_key) == (
-            "ORPHAN:eligibility", "orphan-answer", "eligibilitycheck:DRAGOMAN|UNKNOWN")
+            "ORPHAN:eligibility", "orphan-answer", "eligibility:DRAGOMAN|UNKNOWN")
 
 
 async def test_what_the_payer_knows_otherwise_is_for_a_steward_and_other_payers_too() -> None:

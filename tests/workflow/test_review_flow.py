@@ -228,7 +228,7 @@ async def test_an_orphan_is_matched_by_hand_and_its_answer_counts() -> None:
         await clinic.booked()
         await clinic.quiet()
         asked, = clinic.payer.questions
-        stray = says("inactive")({"subject": "eligibilitycheck:DRAGOMAN|STRAY"})
+        stray = says("inactive")({"subject": "eligibility:DRAGOMAN|STRAY"})
         await clinic.tell(stray["event"], stray["entity"], channel="answers", lane="x", subject=stray["subject"])
         await clinic.quiet()
         orphan = await clinic.task("ORPHAN:eligibility")
