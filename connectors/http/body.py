@@ -10,6 +10,7 @@ import msgspec
 from canonical.findings import Finding, finding
 from canonical.receipt import Receipt
 from connectors.base import Peek
+from connectors.fax import codec as fax
 from connectors.hl7v2 import ack
 from connectors.hl7v2.header import narrow, read_header
 from connectors.hl7v2.peek import peek as peek_hl7
@@ -62,6 +63,22 @@ class Opaque:
         return Answer(status, "application/json", msgspec.json.encode(told), str(status))
 
 
+class Document(Opaque):
+    """A fax, a scan, or a reading of pages: what it is, is told by its first bytes, whatever the media type says."""
+
+    def peek(self, raw: bytes, identity: str) -> Peek:
+        """Known by its identity; a reading of ours by what it is a reading of."""
+        found = fax.peek(raw)
+        if not identity:
+            return found
+        known = hashlib.sha256(b"document\0" + identity.encode() + b"\0" + raw).digest()
+        return msgspec.structs.replace(found, control_id=identity, dedup=known)
+
+    def refusal(self, raw: bytes) -> Finding | None:
+        """An archive, or what nobody can read."""
+        return fax.refusal(raw)
+
+
 class Hl7OverHttp:
     """HL7 v2 over HTTP (HAPI's specification): the answer is an acknowledgement in ER7."""
 
@@ -89,6 +106,7 @@ class Hl7OverHttp:
 
 
 OPAQUE: Final[BodyFormat] = Opaque()
+DOCUMENT: Final[BodyFormat] = Document()
 HL7: Final[BodyFormat] = Hl7OverHttp()
 
 

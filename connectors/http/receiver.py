@@ -17,7 +17,7 @@ from canonical.receipt import Receipt
 from connectors.base import Accept, AckReport, Submission, Unavailable
 from connectors.hl7v2.tls import Live, Watch
 from connectors.http.auth import Gate, gate
-from connectors.http.body import Answer, format_of
+from connectors.http.body import DOCUMENT, Answer, format_of
 from connectors.http.settings import HttpIn
 
 _log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class HttpReceiver:
         body = await self._body(request)
         if not self._gate.confirms(request.headers, body):
             raise self._stranger()
-        form = format_of(content_type)
+        form = DOCUMENT if settings.format == "document" else format_of(content_type)
         peek = form.peek(body, request.headers.get(settings.identity_header, ""))
         refusal = form.refusal(body)
         if refusal is not None:

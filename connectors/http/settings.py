@@ -144,6 +144,9 @@ class HttpIn(Settings, frozen=True, kw_only=True):
                                                  "'none' is only allowed on a loopback host or with "
                                                  "tls.require_client.")] = NoAuth()
     tls: Annotated[TlsServer | UnsetType, Meta(description="TLS; default plain HTTP.")] = UNSET
+    format: Annotated[Literal["media-type", "document"], Meta(
+        description="'media-type': HL7 v2 where its media type says so, else whatever it is; 'document': a fax, a scan or a "
+                    "reading of pages, told by its first bytes. Name its media types in content_types.")] = "media-type"
     content_types: Annotated[frozenset[str], Meta(description="Media types that are taken.")] = frozenset({
         "application/json", "application/fhir+json", "application/xml", "text/xml",
         "x-application/hl7-v2+er7", "application/hl7-v2"})

@@ -1,0 +1,1 @@
+"""Documents from a folder of somebody's SFTP server."""
