@@ -138,6 +138,8 @@ class CheckStatus(StrEnum):
 class Benefit(Value, frozen=True, kw_only=True):
     """One EB loop: what is covered, how far, and who pays the rest (X30 to X34)."""
 
+    whose: Tri[str] = ABSENT
+    """subscriber or dependent: the level that carries it (HL03 22, 23; X28)."""
     information: Tri[str] = ABSENT
     """EB01 as sent."""
     level: Tri[str] = ABSENT
@@ -150,7 +152,7 @@ class Benefit(Value, frozen=True, kw_only=True):
     """EB06: 23 calendar year, 27 visit, 29 remaining …"""
     amount: Tri[Money] = ABSENT
     percent: Tri[str] = ABSENT
-    """As a decimal: ``.2`` is twenty percent."""
+    """As a decimal: ``0.2`` is twenty percent."""
     quantity: Tri[str] = ABSENT
     quantity_kind: Tri[str] = ABSENT
     authorization_required: Tri[Answer] = ABSENT

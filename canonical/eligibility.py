@@ -11,7 +11,15 @@ from typing import Any, Final
 
 import msgspec
 
-from canonical.coverage import Answer, Benefit, Difference, EligibilityCheck, EligibilityResult, EligibilityStatus
+from canonical.coverage import (
+    Answer,
+    Benefit,
+    BenefitPeriod,
+    Difference,
+    EligibilityCheck,
+    EligibilityResult,
+    EligibilityStatus,
+)
 from canonical.model import Patient
 from canonical.presence import ABSENT
 
@@ -55,8 +63,13 @@ def status_of(result: EligibilityResult, asked: Iterable[str], day: str) -> Stat
         day: of the service, ``20260310``; empty: not stated.
     """
     benefits = [benefit for benefit in result.benefits or () if benefit.information]
+    # X28: where the patient is a dependent, the subscriber's own benefits say nothing of theirs.
+    benefits = [benefit for benefit in benefits if benefit.whose == "dependent"] or benefits
     if not benefits:
         return _failed([error.code for error in result.errors or ()])
+    if result.coverage and day and (period := result.coverage.period):
+        benefits = [each if each.periods else msgspec.structs.replace(each, periods=(
+            BenefitPeriod(qualifier="307", period=period),)) for each in benefits]
     plan = _covered(benefits, PLAN, day)
     wanted = [service for service in asked if service != PLAN]
     if plan is False:

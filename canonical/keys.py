@@ -15,6 +15,12 @@ from canonical.model import Identifier
 _PREFERRED = ("MR", "PI", "PT")
 
 
+def kind_of(entity: str) -> str:
+    """The kind that the key of an entity begins with, by the name of its type: ``appointment``; that of an
+    `EligibilityCheck` is ``eligibility``, as in its events."""
+    return "eligibility" if entity == "EligibilityCheck" else entity.lower()
+
+
 def identifier_key(kind: str, identifier: Identifier) -> str:
     """``patient:MERCY|123``; empty where the identifier has no value."""
     if not identifier.value:

@@ -18,6 +18,7 @@ from msgspec import UNSET
 from canonical.entities import AnyEntity
 from canonical.event import Basis, Event, Source, Version
 from canonical.findings import Finding, Rejection, Severity, declare, finding
+from canonical.keys import kind_of
 from canonical.model import Identifier
 from canonical.paths import PathError
 from canonical.phi import Value
@@ -206,7 +207,7 @@ class Mapping:
             scopes = (self._header.each.path.inside(), shape)
         self.plan: Plan = planner.plan(self.struct, table.rows, scopes, "", table.mark)
         planner.complete(self.plan)
-        kind = self.struct.__name__.lower()
+        kind = kind_of(self.struct.__name__)
         has_identifiers = "identifiers" in model.fields(self.struct)
         subject = table.header.get("subject", Scalar("identifiers()", table.mark) if has_identifiers else None)
         patient = table.header.get("patient")

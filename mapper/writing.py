@@ -401,7 +401,8 @@ class WriteCompiler:
         rule = cell.derive if derive else ""
         puts = tuple((self._put(place), place.outer, self.constant(text, place, row, leaf.field.kind))
                      for place in cell.targets) if text is not None else ()
-        when = self._when(cell.when)
+        # A default beside something needs it to be there: that it could be there is not enough.
+        when = self._when(cell.when, strictly=cell.when is not None and cell.when.verb == "present")
 
         def otherwise(parent: Any, node: Node, run: Run) -> None:
             value = _derived(parent, rule, run) if rule else None

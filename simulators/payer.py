@@ -29,7 +29,7 @@ from simulators.x12 import ACTIVE, INACTIVE, Request, Writer, requests
 _GUIDE_271: Final = "005010X279A1"
 _GUIDE_278: Final = "005010X217"
 #: Benefits of an active member beside the plan itself: copay, coinsurance, deductible and what is left of it.
-_BENEFITS: Final = ("EB*B*IND*98***27*25*****W", "EB*A*IND*98****.2****Y*Y", "EB*C*IND*30***23*1500",
+_BENEFITS: Final = ("EB*B*IND*98***27*25*****W", "EB*A*IND*98*****.2***Y*Y", "EB*C*IND*30***23*1500",
                     "EB*C*IND*30***29*620.5")
 
 

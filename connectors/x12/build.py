@@ -111,7 +111,8 @@ def count(found: Interchange) -> None:
 
 
 def seal(message: Message, stamp: Stamp) -> Message:
-    """Give a message that a mapping wrote its numbers and its time: ISA09, ISA10, ISA13, GS04 to GS06, ST02, counts.
+    """Give a message that a mapping wrote its numbers and its time: ISA09, ISA10, ISA13, GS04 to GS06, ST02, counts,
+    and BHT04 and BHT05, when the set was made.
 
     The same message and stamp give the same bytes: a repeated attempt repeats the interchange (X07).
     """
@@ -131,6 +132,9 @@ def seal(message: Message, stamp: Stamp) -> Message:
             elif segment.id == "ST":
                 sets += 1
                 segment.set(2, f"{sets:04d}")
+            elif segment.id == "BHT":
+                segment.set(4, stamp.date)
+                segment.set(5, stamp.time[:4])
         count(each)
     return message
 

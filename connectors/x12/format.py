@@ -166,6 +166,16 @@ class _Step(msgspec.Struct, frozen=True):
             return found
         return found[max(pick.number - 1, 0):][:1]
 
+    def drafts(self, draft: Draft) -> list[Draft]:
+        """The loops meant, in a draft: for conditions, which are tested against what is written already."""
+        found = [draft]
+        for spec in self.chain:
+            found = [inner for outer in found for inner in outer.loops if inner.spec is spec]
+        pick = self.pick
+        if pick.conditions:
+            found = [each for each in found if _matches(each.segments, pick)]
+        return found if pick.many else found[max(pick.number - 1, 0):][:1]
+
     def located(self, loop: Loop, at: str) -> list[tuple[Loop, str]]:
         """The same, each with its place."""
         wanted = {id(each) for each in self.loops(loop)}
@@ -224,8 +234,10 @@ class _Where:
         self.simple = pick.plain and all(step.pick.plain for step in steps)
         self.key = "/".join((*(step.loop for step in steps), name))
 
-    def elements(self, view: View) -> Sequence[str]:
+    def elements(self, view: View | Draft) -> Sequence[str]:
         """The elements of the first segment; for paths that mean one."""
+        if isinstance(view, Draft):
+            return next((segment.elements for segment in self.segments(view)), ())
         found = view.found.get(self.key)
         if found is None:
             segments = self.segments(view)
@@ -239,16 +251,21 @@ class _Where:
             found = [inner for loop in found for inner in step.loops(loop)]
         return found
 
-    def segments(self, view: View) -> list[Segment]:
+    def segments(self, view: View | Draft) -> list[Segment]:
         """The segments meant."""
         if view.only is not None and not self.steps and view.only.id == self.name:
             return [view.only]
+        if isinstance(view, Draft):
+            drafts = [view]
+            for step in self.steps:
+                drafts = [inner for outer in drafts for inner in step.drafts(outer)]
+            return [segment for draft in drafts for segment in self._of(draft)]
         found: list[Segment] = []
         for loop in self.loops(view):
             found += self._of(loop)
         return found
 
-    def _of(self, loop: Loop) -> list[Segment]:
+    def _of(self, loop: Loop | Draft) -> list[Segment]:
         name, pick = self.name, self.pick
         found = [segment for segment in loop.segments if segment.id == name]
         if pick.conditions:
@@ -409,14 +426,14 @@ class ElementPath(_Path):
         number = int(self._rep or 1)
         return [(number, _rep(raw, number))]
 
-    def _first(self, view: View) -> str:
+    def _first(self, view: View | Draft) -> str:
         if self._where.simple:
             elements = self._where.elements(view)
             raw = elements[self._number] if self._number < len(elements) else ""
             return next((found for _, each in self._reps(raw) if (found := self._cut(each))), "")
         return next(iter(self._every(view)), "")
 
-    def _every(self, view: View) -> list[str]:
+    def _every(self, view: View | Draft) -> list[str]:
         number, cut = self._number, self._cut
         return [found for segment in self._where.segments(view) for _, raw in self._reps(segment.element(number))
                 if (found := cut(raw))]
