@@ -319,8 +319,11 @@ def _status_changes(old: Appointment, new: Appointment, event: Event, changes: d
         for name in ("start", "end"):
             if changes.get(name, ABSENT) is CLEAR:
                 del changes[name]
-    elif event.type == "appointment.discontinued" and status is Status.CANCELLED:
-        changes["substatus"] = "discontinued"
+    elif event.type == "appointment.discontinued":
+        if status is Status.CANCELLED:
+            changes["substatus"] = "discontinued"
+        else:  # it had begun: the table says `discontinued` of every occurrence the message names
+            changes.pop("substatus", None)
     if isinstance(old.status, Status) and old.status.terminal and status is Status.BOOKED:
         # Booked again: why it was cancelled is history now.
         changes.setdefault("substatus", ABSENT)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from canonical.findings import Severity
-from canonical.model import AppointmentStatus
+from canonical.model import Action, AppointmentStatus
 from connectors.hl7v2 import er7
 from mapper import document
+from mapper.library import Library
 from mapper.mapping import ReadContext
 from tests.mappings import tables
+from wiring.assembly import formats
 
 SCHEDULING = [f"S{number}" for number in range(12, 28)]
 
@@ -126,3 +131,18 @@ def test_a_receiver_of_2_3_gets_sch_11_and_a_receiver_of_2_5_1_gets_tq1() -> Non
     assert new["TQ1"].split("|")[7] == "20260310143000-0500"
     assert new["SCH"].split("|")[11] == ""
     assert (old["MSH"].split("|")[11], new["MSH"].split("|")[11]) == ("2.3", "2.5.1")
+
+
+def test_what_a_blank_among_action_codes_means_is_said_in_the_overlay(tmp_path: Path) -> None:
+    """M05"""
+    folder = tmp_path / "mappings"
+    shutil.copytree(tables.MAPPINGS, folder)
+    site = folder / "sites" / "blank"
+    site.mkdir()
+    (site / "siu.yaml").write_text(
+        "extends: hl7v2/siu\nevents:\n  S14: {event: appointment.modified, set: {mixed_actions: no-change}}\n")
+    raw = (folder / "hl7v2/samples/siu_update_mode.hl7").read_bytes()
+    reading = Library.load(folder, formats()).mapping("hl7v2/siu", "blank").read(
+        er7.parse(raw), ReadContext(message_id="m", channel="c", received_at=0))
+    (event,) = [one for one in reading.events if one.type == "appointment.modified"]
+    assert event.entity.mixed_actions is Action.NO_CHANGE  # type: ignore[union-attr]  # a visit, or the test fails
