@@ -12,8 +12,8 @@ from canonical.clock import SystemClock
 from canonical.findings import Finding, Rejection, finding
 from connectors.base import Accept, AckReport, Receiver, Sender
 from connectors.fax.codec import PageCodec
-from connectors.fax.page_format import PageFormat
 from connectors.fax.documents import DocumentCodec, DocumentFormat
+from connectors.fax.page_format import PageFormat
 from connectors.fhir.format import fhir_format
 from connectors.hl7v2.codec import Er7Codec
 from connectors.hl7v2.format import Hl7Format

@@ -437,8 +437,8 @@ def test_an_event_about_something_else_is_refused() -> None:
 
 # -- convergence (D07) ----------------------------------------------------------------------------------------
 
-KINDS = ["repointed", "patient_updated", "booked", "rescheduled", "modified", "cancelled", "discontinued", "deleted", "noshow", "arrived",
-         "fulfilled", "snapshot", "resource.added", "resource.modified", "resource.deleted"]
+KINDS = ["repointed", "patient_updated", "booked", "rescheduled", "modified", "cancelled", "discontinued", "deleted",
+         "noshow", "arrived", "fulfilled", "snapshot", "resource.added", "resource.modified", "resource.deleted"]
 tri = st.sampled_from([ABSENT, CLEAR, "a", "b"])
 resources = st.one_of(st.just(()), st.none(), st.lists(
     st.builds(doctor, st.sampled_from("abc"), st.sampled_from("123"), st.sampled_from([None, *Action])),

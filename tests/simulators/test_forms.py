@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from simulators.forms.layouts import LAYOUTS
 
 
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))
-def test_the_same_seed_gives_the_same_fax(layout):
+def test_the_same_seed_gives_the_same_fax(layout: str) -> None:
     first, truth = make(7, Quality.STANDARD, layout=layout)
     again, same = make(7, Quality.STANDARD, layout=layout)
     assert truth == same
@@ -24,7 +25,7 @@ def test_the_same_seed_gives_the_same_fax(layout):
 
 
 @pytest.mark.parametrize(("quality", "lines"), [(Quality.FINE, 196), (Quality.STANDARD, 98), (Quality.POOR, 98)])
-def test_a_fax_is_group_4_at_the_resolution_of_its_quality(quality, lines):
+def test_a_fax_is_group_4_at_the_resolution_of_its_quality(quality: Quality, lines: int) -> None:
     pages, _ = make(3, quality)
     with Image.open(io.BytesIO(tiff(pages))) as image:
         assert image.info["compression"] == "group4"
@@ -32,7 +33,7 @@ def test_a_fax_is_group_4_at_the_resolution_of_its_quality(quality, lines):
         assert tuple(map(round, image.info["dpi"])) == (204, lines)
 
 
-def test_every_value_is_on_the_page_where_the_truth_says():
+def test_every_value_is_on_the_page_where_the_truth_says() -> None:
     for layout in LAYOUTS:
         pages, fax = make(5, Quality.FINE, layout=layout)
         (referral,) = fax.referrals
@@ -46,7 +47,7 @@ def test_every_value_is_on_the_page_where_the_truth_says():
             assert page.crop(box).getextrema()[0] == 0, spot.field
 
 
-def test_a_fax_for_two_patients_holds_two_referrals_on_pages_of_their_own():
+def test_a_fax_for_two_patients_holds_two_referrals_on_pages_of_their_own() -> None:
     pages, fax = make(11, Quality.STANDARD, patients=2)
     one, two = fax.referrals
     assert not set(one.pages) & set(two.pages)
@@ -54,12 +55,12 @@ def test_a_fax_for_two_patients_holds_two_referrals_on_pages_of_their_own():
     assert len(pages) == fax.pages
 
 
-def test_the_truth_is_written_beside_the_fax(tmp_path):
+def test_the_truth_is_written_beside_the_fax(tmp_path: Path) -> None:
     pages, fax = make(2, Quality.POOR)
     file = write(tmp_path, "one", pages, fax)
     assert msgspec.json.decode(file.with_suffix(".json").read_bytes(), type=Fax) == fax
 
 
-def test_npis_have_a_right_check_digit():
+def test_npis_have_a_right_check_digit() -> None:
     assert npi("123456789") == "1234567893"  # the example of CMS
     assert len({provider.npi for provider in providers()}) == len(providers())

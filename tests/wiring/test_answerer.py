@@ -61,8 +61,8 @@ def slot(number: str, start: str, doctor: str, status: str = "free") -> Slot:
 PEOPLE: list[AnyEntity] = [person("1", "Nowak", "Anna", "1980-02-29"), person("2", "Novák", "Eva", "1990"),
           person("3", "Nowak", "Berta", "1975-01-02"), person("4", "NOWAK", "Carla", "1975-07-02"),
           person("5", "Nowakowska", "Dana", "2001-01-02", "HARBOR"), person("6", "Nowak", "Ella", "1975-12-24")]
-SCHEDULE: list[AnyEntity] = [visit("V1", "11T09:00:00", "DR1"), visit("V2", "12T09:00:00", "DR1"), visit("V3", "11T10:00:00", "DR2"),
-            slot("F1", "11T11:00:00", "DR1"), slot("F2", "12T11:00:00", "DR1"),
+SCHEDULE: list[AnyEntity] = [visit("V1", "11T09:00:00", "DR1"), visit("V2", "12T09:00:00", "DR1"),
+            visit("V3", "11T10:00:00", "DR2"), slot("F1", "11T11:00:00", "DR1"), slot("F2", "12T11:00:00", "DR1"),
             slot("B1", "11T12:00:00", "DR1", "busy-unavailable")]
 
 

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 
 from canonical.model import Appointment, Identifier
+from router.identity import STEM, control_id
 from simulators.fhir_server import FhirServer
 from simulators.sink import Sink
 from store.ledger import Ledger
 from store.records import Delivery, DeliveryState, Message, MessageQuery, MessageState, State
-from wiring.translator import STEM, control_id
 
 _FINISHED = {MessageState.PROCESSED, MessageState.FILTERED, MessageState.DISCARDED}
 
