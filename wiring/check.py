@@ -76,13 +76,14 @@ def certificates(site: Site, marks: Mapping[str, document.Mark]) -> Iterator[Fin
 def _silent(assembly: Assembly) -> Iterator[Finding]:
     """Routes and rules that wait for an event that neither a table nor a rule makes."""
     made = _events(assembly.library) | internal.EVENTS
+    names = sorted(made | {event.partition(".")[0] + "." for event in made})
     rows = [("routes", row.route, row.when) for row in assembly.site.routes]
     rows += [("triage", row.rule, row.when) for row in assembly.site.triage]
     rows += [("workflow", row.rule, row.when) for row in assembly.site.workflow]
     for kind, name, when in rows:
         for wanted in _wanted(when.get("event", ""), made):
             yield document.located(SILENT_RULE, assembly.loaded.marks[f"{kind}.{name}"],
-                                   f"no table makes the event {wanted}", document.did_you_mean(wanted, sorted(made)))
+                                   f"no table makes the event {wanted}", document.did_you_mean(wanted, names))
 
 
 def _events(library: Library) -> set[str]:

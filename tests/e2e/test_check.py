@@ -24,7 +24,7 @@ def checked(stage: Stage, capsys: pytest.CaptureFixture[str], old: str, new: str
     ("charset: 8859/1", "charset: latin_17", "there is no character set latin_17", "8859/1"),
     ("event: patient.updated", "event: patient.update", "no table makes the event patient.update",
      "did you mean patient.updated?"),
-    ("starts slot.", "starts slott.", "no table makes the event slott.", "slot.blocked"),
+    ("starts slot.", "starts slott.", "no table makes the event slott.", "did you mean slot.?"),
     ("appointment.discontinued, ", "appointment.discontinue, ", "no table makes the event appointment.discontinue",
      "did you mean appointment.discontinued?"),
 ])
