@@ -127,6 +127,9 @@ class Dispatch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the format adds for the transport: ``url.search`` for a conditional update, and the like."""
     findings: tuple[Finding, ...] = ()
     """What was lost in fitting it to the peer: kept with the delivery."""
+    numbering: str = ""
+    """The sequence from which it gets a number before it is sent, where its format has numbers that the peer counts
+    (X12 ISA13); empty: it is complete."""
 
 
 class Delivered(msgspec.Struct, frozen=True, gc=False):

@@ -29,7 +29,8 @@ from mapper.plan import Parts
 from mapper.vocab import Vocab
 
 NOT_A_TABLE = declare("table.unknown_kind", Severity.FATAL, "the file is no table",
-                      "the first key is mapping, form, type, vocab, calibration, profile, or extends in a site's folder")
+                      "the first key is mapping, form, type, vocab, calibration, profile, partner, or extends in a site's "
+                      "folder")
 WRONG_NAME = declare("table.wrong_name", Severity.FATAL, "the name in the table is not the name of the file",
                      "name the file after the table")
 NO_TABLE = declare("table.no_such_table", Severity.FATAL, "there is no such mapping table", "see `dragoman explain`")
@@ -100,6 +101,8 @@ class Library:
         self._overlays: dict[tuple[str, str], Overlay] = {}
         self.profiles: dict[str, Node] = {}
         """What partners agreed to send, by name: for the connector of the format to understand."""
+        self.partners: dict[str, Node] = {}
+        """Trading partners, by name: likewise."""
         self._compiled: dict[tuple[str, str], Mapping] = {}
         self._parts: dict[tuple[str, str], Parts] = {}
         self._open: list[tuple[str, str]] = []
@@ -156,6 +159,8 @@ class Library:
             self._named(self._vocab_nodes, top, "vocab", expected)
         elif "profile" in top.entries and not site:
             self._named(self.profiles, top, "profile", stem.removeprefix("profiles/"))
+        elif "partner" in top.entries and not site:
+            self._named(self.partners, top, "partner", stem.removeprefix("partners/"))
         elif "extends" in top.entries and site:
             base = document.scalar(top.entries["extends"].value, "extends")
             self._overlays[site, base.text] = Overlay(site, base, top)

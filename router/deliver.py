@@ -17,7 +17,7 @@ import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -32,8 +32,8 @@ from router import retry
 from router.faults import report
 from router.holding import Holding
 from router.site import Destination
-from router.translate import Bureau, Order
-from store.ledger import LeaseLost, LedgerUnavailable, Work
+from router.translate import Bureau, Finish, Order
+from store.ledger import LeaseLost, LedgerUnavailable, Numbers, Work
 from store.records import (
     Attempt,
     AttemptOutcome,
@@ -76,6 +76,10 @@ _AFTER_SETTLE: Final = point("deliver.after_settle")
 
 #: Takes (delivery, answer); raises Unavailable where it could not be stored.
 Respond: TypeAlias = Callable[[Delivery, Phi[bytes]], Awaitable[None]]
+
+
+class Books(Work, Numbers, Protocol):
+    """The parts of the ledger that delivering needs."""
 
 
 class Health(StrEnum):
@@ -140,10 +144,12 @@ class Gatekeeper:
         chance: random numbers in [0, 1).
         respond: takes a peer's answer that is worth being a message of its own; awaited before the delivery
             is settled, so that an answer is never lost.
+        finish: puts the number into what its format numbers.
     """
 
-    def __init__(self, name: str, settings: Destination, sender: Sender, work: Work, bureau: Bureau,
-                 clock: Clock, chance: Callable[[], float], respond: Respond | None = None) -> None:
+    def __init__(self, name: str, settings: Destination, sender: Sender, work: Books, bureau: Bureau,
+                 clock: Clock, chance: Callable[[], float], respond: Respond | None = None,
+                 finish: Finish | None = None) -> None:
         self.name = name
         self._settings = settings
         self._sender = sender
@@ -152,6 +158,7 @@ class Gatekeeper:
         self._clock = clock
         self._chance = chance
         self._respond = respond
+        self._finish = finish
         self._lanes: dict[str, deque[Entry]] = {}
         self._by_id: dict[str, Entry] = {}
         self._by_subject: dict[str, list[Entry]] = {}
@@ -383,7 +390,9 @@ class Gatekeeper:
             return
         try:
             marked = await self._work.inflight(
-                holding.lease, [entry.delivery.id for entry in entries], self._clock.now())
+                holding.lease, [entry.delivery.id for entry in entries], self._clock.now(), {
+                    entry.delivery.id: entry.dispatch.numbering for entry in entries
+                    if entry.dispatch is not None and entry.dispatch.numbering})
         except LeaseLost:
             holding.lose()
             self._abandon(entries)
@@ -480,9 +489,10 @@ class Gatekeeper:
                     attempts=entry.delivery.attempts, due_at=entry.delivery.due_at))
                 return
             entry.started_at = self._clock.now()
-            dispatch = entry.dispatch
+            dispatch = await self._finished(entry)
             if dispatch is None:
-                raise AssertionError("only written deliveries are sent")
+                self._abandon([entry])
+                return
             _BEFORE_SEND()
             outcome: Outcome
             try:
@@ -495,6 +505,23 @@ class Gatekeeper:
         if self._respond is not None and not isinstance(outcome, Unknown) and outcome.response is not None:
             await self._answer(self._respond, entry, outcome.response)
         self._judge(entry, outcome)
+
+    async def _finished(self, entry: Entry) -> Dispatch | None:
+        """With the number that was reserved when it was marked, the same at every attempt; None where the partition
+        was lost before it could be told."""
+        dispatch = entry.dispatch
+        if dispatch is None:
+            raise AssertionError("only written deliveries are sent")
+        if not dispatch.numbering or self._finish is None:
+            return dispatch
+        while not entry.holding.lost.is_set():
+            try:
+                number = await self._work.number(dispatch.numbering, entry.delivery.id, self._clock.now())
+            except LedgerUnavailable:
+                await asyncio.sleep(LEDGER_RETRY_S)
+            else:
+                return self._finish(dispatch, number)
+        return None
 
     async def _answer(self, respond: Respond, entry: Entry, response: Phi[bytes]) -> None:
         while not entry.holding.lost.is_set():

@@ -29,7 +29,7 @@ from router.pressure import Pressure
 from router.receive import Door
 from router.scoring import Panel, Scorer
 from router.site import Site, shared_resources
-from router.translate import Bureau, InLine, Translator
+from router.translate import Bureau, Finish, InLine, Translator
 from router.triage import Rulebook
 from router.worker import LEASE_S, SWEEP_S, Worker
 from store.ledger import Ledger, LedgerUnavailable
@@ -81,6 +81,7 @@ class Engine:
         sweep_s: seconds between looks at the ledger for what no doorbell told.
         respond: see `router.deliver.Gatekeeper`; by default through the door (`router.answers`).
         peeking: codec of each channel that takes answers.
+        finish: see `router.deliver.Gatekeeper`.
         chance: source of randomness; None for the system's.
     """
 
@@ -89,7 +90,8 @@ class Engine:
                  role: Role = Role.ALL, lease_s: float = LEASE_S, sweep_s: float = SWEEP_S,
                  respond: Respond | None = None, chance: random.Random | None = None,
                  marks: Mapping[str, Mark] | None = None,
-                 bureau: Bureau | None = None, peeking: Mapping[str, Peeking] | None = None) -> None:
+                 bureau: Bureau | None = None, peeking: Mapping[str, Peeking] | None = None,
+                 finish: Finish | None = None) -> None:
         bureau = bureau or InLine(translator, clock)
         # For jitter and the start of message ids, not for secrets: no system call for each.
         chance = chance or random.Random(random.SystemRandom().getrandbits(64))  # noqa: S311
@@ -103,7 +105,7 @@ class Engine:
         self._outbox = Outbox(ledger, broker, full=site.broker.events == "full")
         gatekeepers = {
             name: Gatekeeper(name, destination, senders[name], ledger, bureau, clock, chance.random,
-                             (respond or self._answer) if destination.responses else None)
+                             (respond or self._answer) if destination.responses else None, finish)
             for name, destination in site.destinations.items()} if role.works else {}
         self._pressure = Pressure(lambda: max((one.due for one in gatekeepers.values()), default=0),
                                   lambda: len(self.worker.held), broker)

@@ -133,6 +133,8 @@ class Destination(_Part, frozen=True, kw_only=True):
     site: Annotated[str, _Meta(description="Overlay of the mapping: a folder of mappings/sites")] = ""
     context: Annotated[dict[str, str], _Meta(
         description="Values for $NAME in the table: receiving_application …")] = {}
+    partner: Annotated[str, _Meta(
+        description="The trading partner (X12): a file of mappings/partners")] = ""
     content: Annotated[Literal["event", "state"], _Meta(
         description="event: what was said, one for one. state: the present state of the subject; waiting older "
                     "ones are replaced.")] = "event"

@@ -66,6 +66,9 @@ class Order(msgspec.Struct, frozen=True):
     state: AnyEntity | None
 
 
+#: Completes what its format numbers (`Dispatch.numbering`): the same dispatch and number give the same bytes.
+Finish: TypeAlias = Callable[[Dispatch, int], Dispatch]
+
 #: A result, or what stood in its way: a `Rejection` (the message's fault) or any other exception (ours).
 Read: TypeAlias = Translation | Exception
 Written: TypeAlias = Dispatch | Exception

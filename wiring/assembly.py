@@ -28,9 +28,10 @@ from mapper import document
 from mapper.format import Format
 from mapper.library import Library, read_folder, revision_of
 from router import site as site_config
+from router.answers import Peeking
 from router.scoring import NoShowRisk, Scorer
 from router.site import Channel, Destination, Loaded, Site
-from wiring import profiles
+from wiring import partners, profiles
 from wiring.answerer import Answerer, Books
 from wiring.codes import NO_MAPPINGS, NO_SITE
 from wiring.translator import SiteTranslator, overlay
@@ -40,13 +41,13 @@ SITE_FILE: Final = "site.yaml"
 
 def formats() -> tuple[Format, ...]:
     """The format families there are."""
-    return Hl7Format(), fhir_format(), JsonFormat(), DocumentFormat(), PageFormat(), X12Format()
+    return Hl7Format(), fhir_format(), JsonFormat(), PageFormat(), DocumentFormat(), X12Format()
 
 
 def codecs() -> dict[str, Any]:
     """Codec of each format family (`mapper.format.Format.family`)."""
     return {"hl7v2": Er7Codec(), "fhir": JsonCodec("application/fhir+json"),
-            "json": JsonCodec("application/json"), "document": DocumentCodec(), "page": PageCodec(), "x12": X12Codec()}
+            "json": JsonCodec("application/json"), "page": PageCodec(), "document": DocumentCodec(), "x12": X12Codec()}
 
 
 def scorers() -> dict[str, Scorer]:
@@ -104,6 +105,14 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
             more = (house(name, destination),) if isinstance(spec, InsideSpec) else ()
             made[name] = spec.build(name, destination.settings, *more)
         return made
+
+    def peeking(self) -> dict[str, Peeking]:
+        """Codec of each channel, for answers that come back in as messages."""
+        known = codecs()
+        taking = {one.responses for one in self.site.destinations.values() if one.responses}
+        families = {name: {self.library.mapping(table).format.family
+                           for table in site_config.tables_of(self.site.channels[name].mapping)} for name in taking}
+        return {name: known[next(iter(family))] for name, family in families.items() if len(family) == 1}
 
     def missing(self) -> list[Finding]:
         """What this machine lacks for some of the destinations; the site runs without."""
@@ -176,14 +185,16 @@ def _assembly(folder: Path, source: bytes, library: Library, *, compiled: bool) 
     loaded = site_config.load(source, str(folder / SITE_FILE), connectors=CONNECTORS, mappings=library.names,
                               scorers=scorers())
     problems = [*library.problems, *(_used(loaded.site, library) if compiled else ()),
-                *profiles.unfit(loaded.site, loaded.marks, library.profiles)]
+                *profiles.unfit(loaded.site, loaded.marks, library.profiles),
+                *partners.unfit(loaded.site, loaded.marks, library.partners)]
     if problems:
         raise Rejection(*problems)
     validators = profiles.validators(library.profiles)
     files = {**library.files, SITE_FILE: source}
     return Assembly(folder=folder, loaded=loaded, library=library, files=files, revision=revision_of(files),
                     validators=validators,
-                    translator=SiteTranslator(loaded.site, library, codecs(), validators))
+                    translator=SiteTranslator(loaded.site, library, codecs(), validators,
+                                              partners.partners(library.partners)))
 
 
 def _used(site: Site, library: Library) -> list[Finding]:

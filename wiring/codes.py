@@ -46,6 +46,9 @@ SILENT_RULE: Final = declare(
 NO_PROFILE: Final = declare(
     "config.no_profile", Severity.FATAL, "There is no such profile, or it cannot be used here.",
     "Profiles are the files of mappings/profiles; they are for channels whose tables read HL7 v2.")
+NO_PARTNER: Final = declare(
+    "config.no_partner", Severity.FATAL, "There is no such trading partner, or it cannot be used here.",
+    "Partners are the files of mappings/partners; they are for destinations whose tables write X12.")
 PROFILE_PLACE: Final = declare(
     "profile.no_such_place", Severity.FATAL, "The profile names a segment or field that HL7 v2 does not have.",
     "Segments are written PV1, fields PID-3, components PID-5.1.")

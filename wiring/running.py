@@ -30,6 +30,7 @@ from wiring.codes import BROKER, DISTRIBUTED, METRICS_PORT
 from wiring.collector import spare_the_collector
 from wiring.house import Doors, Inside
 from wiring.metrics import HOST, MetricsServer
+from wiring.partners import finish
 from wiring.recall import recall
 
 BROKER_VARIABLE: Final = "DRAGOMAN_BROKER"
@@ -89,7 +90,8 @@ async def running(assembly: Assembly, role: Role, environment: Mapping[str, str]
             ledger, name, destination.responses, doors)) if role.works else {}
         engine = Engine(assembly.site, assembly.revision, ledger, broker, assembly.translator, senders,
                         scorers(), SystemClock(), owner, role=role, marks=assembly.loaded.marks,
-                        bureau=await _bureau(stack, assembly, role))
+                        bureau=await _bureau(stack, assembly, role), peeking=assembly.peeking(),
+                        finish=finish)
         doors.opened(engine.door.accept)
         receivers = assembly.receivers(engine.door.accept, engine.door.report, ledger) if role.takes else {}
         for name, receiver in receivers.items():

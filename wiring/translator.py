@@ -14,11 +14,12 @@ from canonical.findings import Finding, Rejection, Severity, finding
 from canonical.phi import Phi
 from connectors.base import Codec, Dispatch
 from connectors.hl7v2.validation import Validator
+from connectors.x12.partner import Partner, addressed, scope
 from mapper.library import Library
 from mapper.mapping import ReadContext, WriteContext
 from router import internal
 from router.identity import control_id
-from router.site import Site, table_for
+from router.site import Destination, Site, table_for
 from router.translate import Translation
 from store.records import Delivery, Message
 from wiring.codes import NO_TABLE, UNDECODABLE
@@ -34,14 +35,17 @@ class SiteTranslator:
         library: the tables of today.
         codecs: by format family.
         validators: of the profiles that channels name.
+        partners: that destinations name.
     """
 
     def __init__(self, site: Site, library: Library, codecs: Codecs,
-                 validators: Mapping[str, Validator] | None = None) -> None:
+                 validators: Mapping[str, Validator] | None = None,
+                 partners: Mapping[str, Partner] | None = None) -> None:
         self._site = site
         self._library = library
         self._codecs: Final = codecs
         self._validators: Final = validators or {}
+        self._partners: Final = partners or {}
 
     def read(self, message: Message) -> Translation:
         """What a stored message says. Raises `Rejection`, see `router.translate.Translator`."""
@@ -84,15 +88,24 @@ class SiteTranslator:
         # The time of writing is that of acceptance: a second attempt, tomorrow, has the same bytes (H28, D06).
         now = datetime.fromtimestamp(event.received_at / 1_000_000, UTC).isoformat(timespec="seconds")
         writing = mapping.write(event, WriteContext(identity=identity, now=now,
-                                                    values=destination.context), state=state)
+                                                    values=self._values(destination)), state=state)
         if writing.fatal:
             raise Rejection(*writing.findings)
         codec = self._codecs[mapping.format.family]
+        if mapping.format.family == "x12":
+            wire = addressed(writing.wire, self._partners.get(destination.partner), event.received_at)
+            return Dispatch(identity=identity, body=Phi(codec.encode(wire)), content_type=codec.content_type,
+                            attributes=writing.attributes, numbering=scope(wire))
         # What a partner can take is a matter of its connection, not of the tables (C04, L02).
         fit = getattr(destination.settings, "fit", None) if mapping.format.family == "hl7v2" else None
         body, lost = (codec.encode(writing.wire), ()) if fit is None else fit.apply(writing.wire)
         return Dispatch(identity=identity, body=Phi(body), content_type=codec.content_type,
                         attributes=writing.attributes, findings=lost)
+
+    def _values(self, destination: Destination) -> Mapping[str, str]:
+        """What tables of this destination write with ``$NAME``: its own values, and those of its partner."""
+        partner = self._partners.get(destination.partner)
+        return destination.context if partner is None else {**partner.context(), **destination.context}
 
 
 def undecodable(value: object, field: str) -> Iterator[str]:

@@ -81,7 +81,7 @@ def _write(translator: SiteTranslator, one: Outgoing) -> Result:
                         partition=0, due_at=0)
     written = translator.write(delivery, one.event, one.state)
     return WriteDone(written.identity, written.body.reveal(), written.content_type, written.attributes,
-                     written.findings)
+                     written.findings, written.numbering)
 
 
 if __name__ == "__main__":

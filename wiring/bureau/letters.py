@@ -78,6 +78,7 @@ class WriteDone(Letter, frozen=True, gc=False):
     content_type: str
     attributes: Mapping[str, str]
     findings: tuple[Finding, ...] = ()
+    numbering: str = ""
 
 
 class Refused(Letter, frozen=True, gc=False):

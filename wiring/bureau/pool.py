@@ -235,7 +235,7 @@ def _as_read(result: Result) -> Read:
 def _as_written(result: Result) -> Written:
     if isinstance(result, WriteDone):
         return Dispatch(identity=result.identity, body=Phi(result.body), content_type=result.content_type,
-                        attributes=result.attributes, findings=result.findings)
+                        attributes=result.attributes, findings=result.findings, numbering=result.numbering)
     return _problem(result)
 
 

@@ -1,0 +1,43 @@
+"""From a booking to a 270, to a 271, to what a person must do (A1.4, X11, X13, X22, X27, X37)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from connectors.x12.edi import parse
+from connectors.x12.judge import judge
+from simulators.faults import Plan
+from simulators.payer import Payer
+from tests.payers.clinic import Clinic, clinic
+
+
+async def test_an_active_member_leaves_no_task_and_the_inquiry_has_no_finding(tmp_path: Path) -> None:
+    """X07, X19, X22, X23: what the tables write and the partner's profile finishes is what the guide asks for."""
+    async with Payer() as payer, clinic(tmp_path, payer) as site:
+        await site.books()
+        check = await site.answered("active")
+        assert check.service_date == "2027-03-10"
+        assert await site.reasons() == []
+        assert await site.parked() == []
+        sent, = payer.sink.arrivals
+        verdict = judge(parse(sent.body).interchanges[0])
+        assert verdict.problems == ()
+        assert [each.problems for group in verdict.groups for each in group.sets] == [()]
+        assert b"TRN*1*" in sent.body
+        assert b"*9NORTHGATE~" in sent.body
+
+
+async def test_every_inquiry_has_a_number_of_its_own_and_a_repeated_attempt_the_same(tmp_path: Path) -> None:
+    """X07, invariant 8: the second is lost on the way back, and comes again byte for byte."""
+    async with Payer(plan=Plan("lost at 2")) as payer, clinic(tmp_path, payer) as site:
+        for number in (1, 2, 3):
+            await site.books(number)
+            await site.until(lambda upto=number: answers(site, upto))  # type: ignore[misc]
+        controls = [parse(one.body).interchanges[0].header.element(13) for one in payer.sink.arrivals]
+        assert controls == ["000000001", "000000002", "000000002", "000000003"]
+        assert payer.sink.arrivals[1].body == payer.sink.arrivals[2].body
+        assert payer.sink.repeated() == {}
+
+
+async def answers(site: Clinic, count: int) -> bool:
+    return sum(1 for check in await site.checks() if check.result) == count
