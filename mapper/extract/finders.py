@@ -16,6 +16,8 @@ from mapper.extract.template import Place
 GAP: Final = 0.055
 #: Trust in a word whose source states none.
 UNSTATED: Final = 0.9
+#: Lines of a table are further apart than this share of the page's height.
+SAME_LINE: Final = 0.013
 #: Longest line a pattern is tried on.
 LONGEST: Final = 400
 
@@ -248,7 +250,7 @@ class Finder:
         line = order[0].row
         last = max(hit.box.bottom for hit in order)
         step = 0.045
-        rows: list[dict[str, Found]] = []
+        rows: list[tuple[float, dict[str, Found]]] = []
         for number in range(line + 1, len(self.sheet.rows)):
             row: Row = self.sheet.rows[number]
             if row.middle - last > step or any(hit.row == number for hit in self.hits):
@@ -258,10 +260,16 @@ class Finder:
                 words = tidy([word for word in row.words if left <= word.box.centre[0] < right])
                 if words:
                     cells[name] = self.text(words, "table", heads[name].quality)
-            if cells:  # a line whose first cell could not be read is a line all the same
-                rows.append(cells)
+            if not cells:
+                continue
+            if rows and row.middle - rows[-1][0] < SAME_LINE:  # one line of the table, its cells a little askew
+                rows[-1][1].update({name: cell for name, cell in cells.items() if name not in rows[-1][1]})
+                continue
+            # A line whose first cell could not be read is a line all the same; a few dots are none.
+            if order[0].phrase.plain in cells or any(len(plain(cell.text)) > 3 for cell in cells.values()):
+                rows.append((row.middle, cells))
                 last = row.middle
-        return rows
+        return [cells for _, cells in rows]
 
     def _head(self, each: Place) -> dict[str, Hit]:
         for first in self.of(each.heads[:1]):

@@ -130,6 +130,11 @@ class DocumentMapping(Mapping):
         """Every form, the one for unknown forms last."""
         return (*self._forms, *([self._otherwise] if self._otherwise is not None else []))
 
+    @property
+    def calibration(self) -> Calibration:
+        """The curves of our own OCR."""
+        return self._calibration
+
     # -- reading --------------------------------------------------------------------------------------------
 
     def read(self, wire: Wire, context: ReadContext) -> Reading:

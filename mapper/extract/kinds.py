@@ -21,7 +21,7 @@ MENDED: Final = 0.9
 #: At most so many letters are mended in one value.
 MOST_MENDED: Final = 3
 
-_TO_DIGIT: Final = str.maketrans("OoQDIl|!iSsBZzGqAg", "000011111558226949")
+_TO_DIGIT: Final = str.maketrans("OoQDIl|!i]SsBZzGqAg", "0000111111558226949")
 _TRIM: Final = " \t|_~\"'“”‘’`.,:;-–—=*°•<>«»"
 
 
@@ -85,7 +85,7 @@ def mended(value: str, shape: re.Pattern[str]) -> Iterator[Reading]:
     level = {value}
     for changes in range(1, MOST_MENDED + 1):
         level = {f"{each[:at]}{other}{each[at + 1:]}" for each in level for at, letter in enumerate(each)
-                 for other in _ALIKE.get(letter, "")}
+                 for other in (*_ALIKE.get(letter, ""), *(() if letter.isalnum() or letter == "-" else ("",)))}
         fits = sorted(each for each in level if shape.fullmatch(each))
         if fits:
             if len(fits) == 1:
@@ -96,8 +96,8 @@ def mended(value: str, shape: re.Pattern[str]) -> Iterator[Reading]:
 
 
 _ALIKE: Final[Mapping[str, str]] = {
-    "O": "0", "0": "O", "Q": "0", "D": "0", "I": "1", "1": "I", "L": "1", "l": "1", "|": "1", "!": "1", "i": "1",
-    "S": "5", "5": "S", "B": "8", "8": "B", "Z": "2", "2": "Z", "G": "6", "6": "G", "?": "7", "€": "E", "£": "E"}
+    "O": "0", "0": "O", "Q": "0", "D": "0", "I": "1", "1": "I", "L": "1", "l": "1", "|": "1", "!": "1", "]": "1", "[": "1",
+    "i": "1", "S": "5", "5": "S", "B": "8", "8": "B", "Z": "2", "2": "Z", "G": "6", "6": "G", "?": "7", "€": "E", "£": "E"}
 
 
 def _digits(text: str) -> tuple[str, int]:
@@ -106,7 +106,7 @@ def _digits(text: str) -> tuple[str, int]:
     for letter in text:
         if letter.isdigit() and letter.isascii():
             kept.append(letter)
-        elif letter in "OoQDIl|!iSsBZz":
+        elif letter in "OoQDIl|!iSsBZz]":
             kept.append(letter.translate(_TO_DIGIT))
             changed += 1
     return "".join(kept), changed
@@ -116,6 +116,9 @@ def _npi(text: str, _options: Options) -> Iterator[Reading]:
     digits, changed = _digits(trimmed(text))
     if digits and changed <= MOST_MENDED:
         yield Reading(digits, MENDED ** changed)
+    if len(digits) == 11:  # a line of the form was read as a digit before or behind it
+        for part in (digits[1:], digits[:-1]):
+            yield Reading(part, MENDED ** (changed + 2))
 
 
 def _phone(text: str, _options: Options) -> Iterator[Reading]:
@@ -188,14 +191,15 @@ def _icd10(text: str, _options: Options) -> Iterator[Reading]:
         return
     if len(value) < 3:
         return
-    first = value[0].translate(str.maketrans("135862€£", "IJSBGZEE"))
+    firsts = _FIRST.get(value[0], value[0])
     # Digits in the second place and, but for A and B, in the third; behind the point letters are real, but no O and no I.
     rest = "".join(letter.translate(_TO_DIGIT) if index == 0 or (index == 1 and letter not in "AB") or letter in "OI"
                    else letter for index, letter in enumerate(value[1:]))
-    other = first + rest
-    changes = sum(one != two for one, two in zip(value, other, strict=True))
-    if ICD10.fullmatch(other) and changes <= MOST_MENDED:
-        yield Reading(other, MENDED ** changes)
+    for first in firsts:
+        other = first + rest
+        changes = sum(one != two for one, two in zip(value, other, strict=True))
+        if ICD10.fullmatch(other) and changes <= MOST_MENDED:
+            yield Reading(other, MENDED ** changes)
     yield Reading(value, 0.5)
 
 
@@ -228,6 +232,8 @@ def _listed(text: str, options: Options) -> Iterator[Reading]:
         yield Reading(value, 0.5)
 
 
+#: What a digit in the place of the chapter's letter may have been.
+_FIRST: Final = {"1": "IL", "3": "J", "5": "S", "8": "B", "6": "G", "2": "Z", "€": "E", "£": "E", "|": "IL"}
 #: ICD-10-CM: a letter but U, a digit, a digit or A or B, and up to four after the point (CMS/NCHS guidelines, section I.A).
 ICD10: Final = re.compile(r"[A-TV-Z]\d[0-9AB](\.[0-9A-Z]{1,4})?")
 #: CPT: four digits and a digit, F or T; HCPCS level II: a letter A to V and four digits.

@@ -22,6 +22,8 @@ from mapper.extract.trust import Calibration, group_of
 #: Validators whose word confirms a value: what passed them has been checked against more than its own shape.
 STRONG: Final = frozenset({"npi", "icd10.table", "procedure.table", "member_id", "list", "provider", "patient", "shape",
                            "boxes"})
+#: What is left of the trust in a text that can be read in two ways.
+UNDECIDED: Final = 0.4
 _ALTERNATIVES: Final = 3
 
 
@@ -155,8 +157,11 @@ class _Run:
                 there = options.get(reading.value)
                 if there is None or option.rank > there.rank:
                     options[reading.value] = option
-        self._results[path] = Result(path=path, field=field, options=tuple(
-            sorted(options.values(), key=lambda option: -option.rank)))
+        ordered = sorted(options.values(), key=lambda option: -option.rank)
+        if len(ordered) > 1 and ordered[0].rank == ordered[1].rank and ordered[0].found == ordered[1].found:
+            # One text can be read in two ways, and nothing tells which: neither is to be trusted.
+            ordered[0] = msgspec.structs.replace(ordered[0], score=ordered[0].score * UNDECIDED)
+        self._results[path] = Result(path=path, field=field, options=tuple(ordered))
 
     def _readings(self, field: Field, found: Found) -> Iterator[Reading]:
         if found.value:

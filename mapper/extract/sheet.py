@@ -16,6 +16,7 @@ SAME_ROW: Final = 0.55
 PHRASE_GAP: Final = 2.5
 #: What is left of a label's fit that stands in the middle of a sentence and has no colon.
 WITHIN: Final = 0.6
+_JOINED: Final = re.compile(r"([A-Za-z]{2,20}[:;])([A-Za-z0-9(].*)")
 _KEPT: Final = re.compile(r"[^a-z0-9]+")
 _NOISE: Final = re.compile(r"[^0-9A-Za-z]+\Z")
 
@@ -147,7 +148,7 @@ def _far(one: Word, other: Word, height: float, page: Page) -> bool:
 
 def rows_of(words: Iterable[Word]) -> list[Row]:
     """Words grouped into lines by where they stand, whatever the source took for a line."""
-    all_ = sorted(words, key=lambda each: (each.box.centre[1], each.box.left))
+    all_ = sorted((part for word in words for part in parted(word)), key=lambda each: (each.box.centre[1], each.box.left))
     heights = sorted(word.box.height for word in all_)
     if not heights:
         return []
@@ -166,6 +167,17 @@ def rows_of(words: Iterable[Word]) -> list[Row]:
             middles.append(middle)
     return [Row(tuple(sorted(group, key=lambda word: word.box.left)), middle, typical)
             for group, middle in sorted(zip(groups, middles, strict=True), key=lambda pair: pair[1])]
+
+
+def parted(word: Word) -> tuple[Word, ...]:
+    """``Sex:Male`` as two words: OCR does not always see the blank behind a colon."""
+    match = _JOINED.fullmatch(word.text)
+    if match is None:
+        return (word,)
+    box = word.box
+    middle = box.left + box.width * len(match[1]) / len(word.text)
+    return (msgspec.structs.replace(word, text=match[1], box=Box(box.left, box.top, middle, box.bottom), estimated=True),
+            msgspec.structs.replace(word, text=match[2], box=Box(middle, box.top, box.right, box.bottom), estimated=True))
 
 
 def tidy(words: Sequence[Word]) -> list[Word]:

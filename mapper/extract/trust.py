@@ -22,8 +22,11 @@ from mapper.document import Node
 NOT_RISING: Final = declare("extract.calibration", Severity.FATAL, "not a calibration curve",
                             "points are [score, share] from 0 to 1, both rising; see docs/documents.md")
 
+#: Lower edges of the bins of scores that a curve is made of. A bin with few readings promises little, however right
+#: they were.
+BINS: Final = (0.0, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.96)
 #: Readings that a curve must rest on before it may promise anything of its own.
-FEWEST: Final = 30
+FEWEST: Final = 15
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -57,8 +60,11 @@ class Calibration(msgspec.Struct, frozen=True):
 
     def of(self, group: str, score: float) -> float:
         """The probability that a reading of that group and score is right."""
-        curve = self.curves.get(group) or self.curves.get("any")
-        return curve.at(score) if curve is not None else score
+        curve = self.curves.get(group)
+        if curve is not None:
+            return curve.at(score)
+        rest = self.curves.get("any")  # too little is known of such readings to promise more than they claim
+        return min(rest.at(score), score) if rest is not None else score
 
 
 def group_of(kind: str, *, checked: bool) -> str:
@@ -67,7 +73,8 @@ def group_of(kind: str, *, checked: bool) -> str:
 
 
 def fitted(samples: Iterable[Sample]) -> dict[str, Curve]:
-    """Isotonic curves (pool adjacent violators), one a group with enough readings, and one of all for the rest.
+    """Isotonic curves over bins of scores (pool adjacent violators), one a group with enough readings,
+    and one of all for the rest.
 
     A pool of n readings with k right promises (k + 0.5) / (n + 1): a few readings that were all right promise little.
     """
@@ -80,35 +87,22 @@ def fitted(samples: Iterable[Sample]) -> dict[str, Curve]:
 
 
 def _pooled(samples: list[Sample]) -> tuple[tuple[float, float], ...]:
-    pools: list[tuple[float, float, int]] = []  # lowest score, right, readings
-    ordered = sorted(samples, key=lambda sample: sample.score)
-    for sample in ordered:
-        if pools and pools[-1][0] == sample.score:
-            low, right, count = pools.pop()
-            pools.append((low, right + sample.right, count + 1))
-        else:
-            pools.append((sample.score, float(sample.right), 1))
-        while len(pools) > 1 and _share(pools[-2]) >= _share(pools[-1]):
+    """Bins of scores, joined until the promises rise."""
+    bins: dict[float, list[Sample]] = {}
+    for sample in samples:
+        bins.setdefault(max(edge for edge in BINS if edge <= sample.score), []).append(sample)
+    pools: list[tuple[float, int, int]] = []  # lowest score, right, readings
+    for low in sorted(bins):
+        pools.append((low, sum(sample.right for sample in bins[low]), len(bins[low])))
+        while len(pools) > 1 and _promise(pools[-2]) >= _promise(pools[-1]):
             _, right, count = pools.pop()
-            low, before, total = pools.pop()
-            pools.append((low, before + right, total + count))
-    return tuple((round(low, 4), round((right + 0.5) / (count + 1), 4)) for low, right, count in _monotone(pools))
+            low_, before, total = pools.pop()
+            pools.append((low_, before + right, total + count))
+    return tuple((low, round(_promise(pool), 4)) for pool in pools for low in (pool[0],))
 
 
-def _share(pool: tuple[float, float, int]) -> float:
-    return pool[1] / pool[2]
-
-
-def _monotone(pools: list[tuple[float, float, int]]) -> list[tuple[float, float, int]]:
-    """Small pools lose more to smoothing than large ones: join until the promises rise, too."""
-    done: list[tuple[float, float, int]] = []
-    for pool in pools:
-        done.append(pool)
-        while len(done) > 1 and (done[-2][1] + 0.5) / (done[-2][2] + 1) >= (done[-1][1] + 0.5) / (done[-1][2] + 1):
-            _, right, count = done.pop()
-            low, before, total = done.pop()
-            done.append((low, before + right, total + count))
-    return done
+def _promise(pool: tuple[float, int, int]) -> float:
+    return (pool[1] + 0.5) / (pool[2] + 1)
 
 
 _KEYS: Final = ("calibration", "producer", "seeds", "curves", "note")
