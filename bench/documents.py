@@ -41,10 +41,6 @@ JUDGE: Final = 1001
 #: Raised where the generator draws differently.
 DRAWN: Final = 1
 TODAY: Final = date(2026, 11, 24)
-#: Thresholds of the review, in thousandths, where a silent error does most harm (docs/documents.md): as in config/demo.
-THRESHOLDS: Final = {"patient.names(0)": 970, "patient.birth_date": 970, "coverages(0).member_id": 960,
-                     "patient.telecom(system=phone).value": 970, "referring.telecom(system=phone).value": 970,
-                     "referring.telecom(system=fax).value": 970, "reason(0)": 950}
 #: What the payers of the generator issue.
 PAYERS: Final = {"Harbor Mutual": r"HMX\d{9}", "Prairie Health Plan": r"\d{11}", "Northern Shield": r"W\d{8}-0\d",
                  "Medicare": r"[1-9][AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d-[AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d-"
@@ -201,7 +197,7 @@ def main(
         CURVES.write_text(trust.written(learn(mapping, LEARN)), encoding="utf-8")
         mapping = _mapping()
     seeds, chosen = range(JUDGE, JUDGE + count), list(quality or Quality)
-    results = [judge(mapping, one, seeds, Policy(threshold=threshold, thresholds=THRESHOLDS)) for one in chosen]
+    results = [judge(mapping, one, seeds, Policy(threshold=threshold)) for one in chosen]
     show(results)
     every = [one for each in chosen for one in samples(mapping, each, seeds)]
     table("promised precision against observed, on forms that the curves do not know",
