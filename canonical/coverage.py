@@ -186,7 +186,8 @@ class PayerError(Value, frozen=True, kw_only=True):
     """One AAA, 999 or TA1 complaint, all of them kept (X29)."""
 
     layer: str
-    """transport, envelope, ta1, 999, aaa (X16)"""
+    """aaa where the answer says it (X16); else the code of the finding under which the delivery of the question was
+    refused: ``core.set_rejected`` …"""
     code: str
     loop: Tri[str] = ABSENT
     follow_up: Tri[str] = ABSENT

@@ -32,7 +32,7 @@ INACTIVE: Final = frozenset("678")
 NOT_COVERED: Final = "I"
 CANNOT_PROCESS: Final = "V"
 #: AAA03 by what it means for the question (X29); the rest are about us or about the request: rejected.
-_AWAY: Final = frozenset({"42", "80"})
+AWAY: Final = frozenset({"42", "80"})
 _NOT_FOUND: Final = frozenset({"58", "64", "65", "67", "71", "72", "73", "75"})
 _AMBIGUOUS: Final = frozenset({"68", "76"})
 #: DTP01 of a single benefit or of the plan: begin, end, or both (X33).
@@ -144,7 +144,7 @@ def _failed(codes: list[str]) -> Status:
         return Status.AMBIGUOUS
     if found & _NOT_FOUND:
         return Status.NOT_FOUND
-    if found & _AWAY:
+    if found & AWAY:
         return Status.PAYER_UNAVAILABLE
     return Status.REJECTED
 

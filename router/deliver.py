@@ -27,7 +27,7 @@ from canonical.event import Event
 from canonical.failpoints import Injected, point
 from canonical.findings import Finding, Rejection, Severity, declare, finding
 from canonical.phi import Phi
-from connectors.base import Dispatch, Outcome, Sender, Unavailable, Unknown
+from connectors.base import Delivered, Dispatch, Outcome, Rejected, Sender, Unavailable, Unknown
 from router import retry
 from router.faults import report
 from router.holding import Holding
@@ -76,6 +76,11 @@ _AFTER_SETTLE: Final = point("deliver.after_settle")
 
 #: Takes (delivery, answer); raises Unavailable where it could not be stored.
 Respond: TypeAlias = Callable[[Delivery, Phi[bytes]], Awaitable[None]]
+
+
+#: Takes (delivery, its event, code of the finding, the peer's code) of what was refused for good; raises
+#: LedgerUnavailable where that could not be stored.
+Refuse: TypeAlias = Callable[[Delivery, Event, str, str], Awaitable[None]]
 
 
 class Books(Work, Numbers, Protocol):
@@ -145,11 +150,12 @@ class Gatekeeper:
         respond: takes a peer's answer that is worth being a message of its own; awaited before the delivery
             is settled, so that an answer is never lost.
         finish: puts the number into what its format numbers.
+        refuse: is told what was refused for good, or cannot be written; awaited before the delivery is settled.
     """
 
     def __init__(self, name: str, settings: Destination, sender: Sender, work: Books, bureau: Bureau,
                  clock: Clock, chance: Callable[[], float], respond: Respond | None = None,
-                 finish: Finish | None = None) -> None:
+                 finish: Finish | None = None, refuse: Refuse | None = None) -> None:
         self.name = name
         self._settings = settings
         self._sender = sender
@@ -159,6 +165,7 @@ class Gatekeeper:
         self._chance = chance
         self._respond = respond
         self._finish = finish
+        self._tell = refuse
         self._lanes: dict[str, deque[Entry]] = {}
         self._by_id: dict[str, Entry] = {}
         self._by_subject: dict[str, list[Entry]] = {}
@@ -465,6 +472,7 @@ class Gatekeeper:
             if isinstance(result, Dispatch):
                 entry.dispatch = result
             elif isinstance(result, Rejection):
+                await self._refused(entry, UNWRITABLE.name, "")
                 self._refuse(entry, result.findings, UNWRITABLE.name)
             else:  # a defect of ours must cost one delivery, not the destination
                 self._refuse(entry, (finding(UNWRITABLE, detail=type(result).__name__),), UNWRITABLE.name)
@@ -502,8 +510,12 @@ class Gatekeeper:
             except Exception as error:  # a sender must not raise; if it does, bytes may have left
                 outcome = Unknown(finding(SENDER_ERROR, detail=type(error).__name__), code=type(error).__name__)
             _AFTER_SEND()
-        if self._respond is not None and not isinstance(outcome, Unknown) and outcome.response is not None:
-            await self._answer(self._respond, entry, outcome.response)
+        # What a peer says that could not work now, or that takes nothing from us, is no answer to what was asked.
+        if isinstance(outcome, Delivered) or (isinstance(outcome, Rejected) and not outcome.channel_wide):
+            if self._respond is not None and outcome.response is not None:
+                await self._answer(self._respond, entry, outcome.response)
+            if isinstance(outcome, Rejected):
+                await self._refused(entry, outcome.finding.code, outcome.code)
         self._judge(entry, outcome)
 
     async def _finished(self, entry: Entry) -> Dispatch | None:
@@ -528,6 +540,18 @@ class Gatekeeper:
             try:
                 await respond(entry.delivery, response)
             except Unavailable:
+                await asyncio.sleep(LEDGER_RETRY_S)
+            else:
+                return
+
+    async def _refused(self, entry: Entry, layer: str, code: str) -> None:
+        """Whoever asked for the delivery learns that it was refused."""
+        while self._tell is not None and not entry.holding.lost.is_set():
+            try:
+                event = entry.event or (await self._work.events([entry.delivery.event_id])).get(entry.delivery.event_id)
+                if event is not None:
+                    await self._tell(entry.delivery, event, layer, code)
+            except LedgerUnavailable:
                 await asyncio.sleep(LEDGER_RETRY_S)
             else:
                 return

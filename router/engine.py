@@ -27,6 +27,7 @@ from router.ids import MessageIds
 from router.outbox import Outbox
 from router.pressure import Pressure
 from router.receive import Door
+from router.refusals import Refusals
 from router.scoring import Panel, Scorer
 from router.site import Site, shared_resources
 from router.translate import Bureau, Finish, InLine, Translator
@@ -105,7 +106,8 @@ class Engine:
         self._outbox = Outbox(ledger, broker, full=site.broker.events == "full")
         gatekeepers = {
             name: Gatekeeper(name, destination, senders[name], ledger, bureau, clock, chance.random,
-                             (respond or self._answer) if destination.responses else None, finish)
+                             (respond or self._answer) if destination.responses else None, finish,
+                             Refusals(ledger, broker.ring, clock, site.partitions))
             for name, destination in site.destinations.items()} if role.works else {}
         self._pressure = Pressure(lambda: max((one.due for one in gatekeepers.values()), default=0),
                                   lambda: len(self.worker.held), broker)

@@ -26,7 +26,7 @@ CHANNELS: Final = frozenset({WORKFLOW, TASKS})
 REVISION: Final = "internal"
 #: Events that rules and people make.
 EVENTS: Final = frozenset({
-    "eligibility.requested", "eligibility.answered", "eligibility.failed", "authorization.submitted",
+    "eligibility.requested", "eligibility.answered", "eligibility.failed", "authorization.submitted", "authorization.failed",
     "referral.completed", "referral.revised", "document.reviewed",
     "task.opened", "task.cancelled", "task.overdue", "task.completed"})
 #: Before whatever else is said about a subject.

@@ -14,17 +14,20 @@ from canonical.findings import Finding, Rejection, Severity, finding
 from canonical.phi import Phi
 from connectors.base import Codec, Dispatch
 from connectors.hl7v2.validation import Validator
+from connectors.x12.acknowledge import ACKNOWLEDGEMENTS, told
 from connectors.x12.partner import Partner, addressed, scope
 from mapper.library import Library
 from mapper.mapping import ReadContext, WriteContext
 from router import internal
 from router.identity import control_id
-from router.site import Destination, Site, table_for
+from router.site import Destination, Site, Tables, table_for, tables_of
 from router.translate import Translation
 from store.records import Delivery, Message
 from wiring.codes import NO_TABLE, UNDECODABLE
 
 Codecs = Mapping[str, Codec[Any]]
+#: Message types of X12 that say nothing but what became of another one.
+ACKNOWLEDGING: Final = ACKNOWLEDGEMENTS | {"TA1"}
 
 
 class SiteTranslator:
@@ -53,6 +56,9 @@ class SiteTranslator:
             return internal.read(message)
         channel = self._site.channels.get(message.channel)
         name = table_for(channel.mapping, message.message_type) if channel is not None else ""
+        if channel is not None and acknowledges(channel.mapping, message.message_type):
+            wire = self._codecs["x12"].decode(message.raw.reveal(), message.charset or channel.charset)
+            return Translation(findings=told(wire), revision=self._library.revision)
         if channel is None or not name:
             raise Rejection(finding(NO_TABLE, row=f"channels.{message.channel}", at="MSH-9"))
         mapping = self._library.mapping(name, overlay(self._library, channel.site))
@@ -106,6 +112,13 @@ class SiteTranslator:
         """What tables of this destination write with ``$NAME``: its own values, and those of its partner."""
         partner = self._partners.get(destination.partner)
         return destination.context if partner is None else {**partner.context(), **destination.context}
+
+
+def acknowledges(tables: Tables, kind: str) -> bool:
+    """True for an acknowledgement that came where X12 is read, and that no table is named for."""
+    named = () if isinstance(tables, str) else tuple(tables)
+    return (kind in ACKNOWLEDGING and not any(kind.startswith(each) for each in named)
+            and all(table.startswith("x12/") for table in tables_of(tables)))
 
 
 def undecodable(value: object, field: str) -> Iterator[str]:

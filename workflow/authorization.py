@@ -10,6 +10,7 @@ import msgspec
 
 from canonical.authorization import Authorization, AuthorizationStatus, AuthorizedService, PayerClock
 from canonical.coverage import Coverage, Difference
+from canonical.eligibility import AWAY
 from canonical.model import Appointment, Date, Instant, Period, Reference
 from canonical.presence import ABSENT
 from canonical.referral import Referral
@@ -98,6 +99,10 @@ def judge(case: Case, key: str, authorization: Authorization, wish: Wish) -> Non
             wish.questions.append(_question("AUTHORIZATION:contact-payer", key, blocks=True))
         case Status.EXPIRED:
             wish.questions.append(_question("AUTHORIZATION:expiring", key, blocks=True))
+        case Status.SUBMITTED | Status.REQUIRED | None if codes := {str(one.code) for one in authorization.errors or ()}:
+            # The request itself was refused (AAA, TA1, 999): nobody has decided anything.
+            reason = "payer-unavailable" if codes <= AWAY else "rejected"
+            wish.questions.append(_question(f"AUTHORIZATION:{reason}", key, facts=tuple(sorted(codes))))
         case Status.SUBMITTED | Status.PENDED | Status.REQUIRED:
             _waiting(case, key, authorization, wish)
         case _:  # not required (X42), cancelled (A3.7), drafted: nothing to do

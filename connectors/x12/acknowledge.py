@@ -14,7 +14,9 @@ from typing import Final
 
 import msgspec
 
+from canonical.findings import Finding, finding
 from connectors.x12.build import Party, Stamp, control_number, gs, interchange, isa
+from connectors.x12.codes import ACKNOWLEDGED
 from connectors.x12.delimiters import STANDARD, Delimiters, choose_delimiters
 from connectors.x12.edi import Message, Segment, TransactionSet, cut, new_segment
 from connectors.x12.guide_codes import HAS_ELEMENT_ERRORS
@@ -274,6 +276,20 @@ def replies(message: Message) -> list[InterchangeReply | GroupReply]:
     return found
 
 
+def told(message: Message) -> tuple[Finding, ...]:
+    """What acknowledgements say, one finding each: codes and places, never a value."""
+    return tuple(finding(ACKNOWLEDGED, detail=_told(each)) for each in replies(message))
+
+
+def _told(reply: InterchangeReply | GroupReply) -> str:
+    if isinstance(reply, InterchangeReply):
+        return f"TA1 {_echo(reply.code, 1)} {_echo(reply.note, 3)}"
+    places = [f"{_echo(error.segment, 3)} (segment {error.position}{', loop ' if error.loop else ''}{_echo(error.loop, 6)}) "
+              f"{_echo(error.note, 3)}" + "".join(f", element {one.element}: {_echo(one.note, 3)}" for one in error.elements)
+              for each in reply.sets for error in each.errors]
+    return "; ".join([f"999 {_echo(reply.code, 1)}", *places])
+
+
 def _reply(each: TransactionSet) -> GroupReply:
     mark = each.interchange.delimiters.component
     head, tail = ["", "", ""], [""] * 10
@@ -322,5 +338,5 @@ def _number(text: str) -> int:
 
 __all__ = [
     "Disposition", "ElementError", "GroupReply", "InterchangeReply", "SegmentError", "SetReply", "Ta1", "acknowledge",
-    "control_number", "disposition", "replies",
+    "control_number", "disposition", "replies", "told",
 ]

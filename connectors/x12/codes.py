@@ -74,6 +74,10 @@ GROUP_MISMATCH: Final = declare(
     "x12.group_mismatch", Severity.ERROR,
     "The functional group does not fit its transaction sets: GS01 or GS08 against ST01 or ST03",
     "Have the sender put each kind of transaction set into its own group (GS01 HS for 270, HB for 271 …).")
+ACKNOWLEDGED: Final = declare(
+    "x12.acknowledgement", Severity.INFO,
+    "A TA1, 999 or 997: it is kept, and no table reads it",
+    "Nothing to do for the message; where it says R, see what became of the question.")
 CHARACTER: Final = declare(
     "x12.character", Severity.ERROR,
     "A value holds characters outside the character set agreed with this partner",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+
+import pytest
 
 from connectors.x12.edi import parse
 from connectors.x12.judge import judge
 from simulators.faults import Plan
 from simulators.payer import Payer
+from store.records import MessageQuery, MessageState
 from tests.payers.clinic import Clinic, clinic
 
 
@@ -41,3 +45,39 @@ async def test_every_inquiry_has_a_number_of_its_own_and_a_repeated_attempt_the_
 
 async def answers(site: Clinic, count: int) -> bool:
     return sum(1 for check in await site.checks() if check.result) == count
+
+
+@pytest.mark.parametrize(("fault", "reason"), [
+    ("inactive", "ELIGIBILITY:inactive"),
+    ("aaa:75", "ELIGIBILITY:not-found"),
+    ("503", "ELIGIBILITY:payer-unavailable"),
+    ("later", "ELIGIBILITY:payer-unavailable"),
+    ("aaa:42", "ELIGIBILITY:payer-unavailable"),
+    ("aaa:51", "ELIGIBILITY:rejected"),
+    ("reject", "ELIGIBILITY:rejected"),
+    ("ta1:025", "ELIGIBILITY:rejected"),
+    ("envelope:VersionMismatch", "ELIGIBILITY:payer-unavailable"),
+])
+async def test_each_failure_is_a_reason_of_its_own(tmp_path: Path, fault: str, reason: str) -> None:
+    """A1.4, X11, X16, X29: whichever of the five layers says no, the desk is told what it must do."""
+    async with Payer(plan=Plan(f"{fault} always")) as payer, clinic(tmp_path, payer) as site:
+        await site.books()
+        task = await site.task(reason)
+        assert task.subject_key == "appointment:MERCY|V1"
+        assert await site.reasons() == [reason]
+        assert await site.parked() == []
+
+
+@pytest.mark.parametrize("fault", ["reject", "ta1:025"])
+async def test_what_was_refused_is_not_sent_again_and_the_acknowledgement_is_kept(tmp_path: Path, fault: str) -> None:
+    """X11: once, whatever the policy says of repetitions; the code is told with the question."""
+    async with Payer(plan=Plan(f"{fault} always")) as payer, clinic(tmp_path, payer) as site:
+        await site.books()
+        await site.task("ELIGIBILITY:rejected")
+        await asyncio.sleep(0.3)
+        assert payer.sink.count == 1
+        check, = await site.checks()
+        assert check.status == "rejected"
+        said, = await site.ledger.find(MessageQuery(channel="payer-answers"))
+        assert [found.code for found in said.findings] == ["x12.acknowledgement"]
+        assert said.state is MessageState.FILTERED
