@@ -36,7 +36,7 @@ async def lives(folder: Path, death: str) -> int | None:
         return await process.wait() and None
 
 
-DEATHS = ("flow.before_commit=kill@2", "deliver.after_send=kill@2")
+DEATHS = ("flow.before_commit=kill@2", "flow.after_commit=kill@1", "deliver.after_send=kill@2")
 
 
 async def test_a_process_killed_anywhere_asks_nothing_twice_and_loses_no_task(
