@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from canonical.document import Document, DocumentStatus, Extracted, PageBox, Verdict
+from canonical.document import Document, DocumentStatus, PageBox, Verdict
 from canonical.findings import Rejection
 from canonical.page import Box, Mark, MarkState, Page, PageDocument, PageImage, SourceKind, Word
 from canonical.page import Line as PageLine
@@ -20,7 +21,7 @@ from mapper.extract.intake import print_of_document
 from mapper.extract.kinds import KINDS, Options, mended
 from mapper.extract.known import Known, KnownProvider, Listed
 from mapper.extract.likeness import Likeness, Print, compared
-from mapper.mapping import ReadContext, Reading
+from mapper.mapping import ReadContext
 from simulators.forms.facts import npi
 from tests.mappings import tables
 
@@ -58,21 +59,24 @@ def harbor(number: int = 1, *, given: str = "Aurelia", mrn: str = "12345678", pr
         said(0.65, "Fax", "(414)", "555-0162"), said(0.68, "Date:", "05/20/2026")))
 
 
-def read(*pages: Page, known: Known | None = None) -> Reading:
+# What was read is `Any` here: every field may be absent, and each test says which one must not be.
+
+
+def read(*pages: Page, known: Known | None = None) -> Any:
     source = PageDocument(source=SourceKind.OCR, producer="other", pages=pages)
     return tables.library().mapping("documents/referral").read(source, ReadContext(
         message_id="M", channel="fax", received_at=RECEIVED, known=known))
 
 
-def referrals(reading: Reading) -> list[Referral]:
+def referrals(reading: Any) -> list[Any]:
     return [event.entity for event in reading.events if isinstance(event.entity, Referral)]
 
 
-def field(referral: Referral, name: str) -> Extracted:
+def field(referral: Any, name: str) -> Any:
     return next(each for each in referral.evidence or () if each.field == name)
 
 
-def test_a_page_becomes_a_referral_with_the_place_of_every_field():
+def test_a_page_becomes_a_referral_with_the_place_of_every_field() -> None:
     (referral,) = referrals(read(harbor()))
     assert referral.status is ReferralStatus.RECEIVED
     assert referral.missing == ()
@@ -88,7 +92,7 @@ def test_a_page_becomes_a_referral_with_the_place_of_every_field():
         assert "documents/harbor_referral" in each.template
 
 
-def test_a_sure_reading_that_a_validator_refuses_is_not_used():
+def test_a_sure_reading_that_a_validator_refuses_is_not_used() -> None:
     """A1.3: confidence 0.99, and the check digit is wrong."""
     wrong = NPI[:-1] + str((int(NPI[-1]) + 1) % 10)
     (referral,) = referrals(read(harbor(provider=wrong, confidence=0.99)))
@@ -100,13 +104,13 @@ def test_a_sure_reading_that_a_validator_refuses_is_not_used():
     assert referral.status is ReferralStatus.INCOMPLETE
 
 
-def test_what_is_read_badly_says_so():
+def test_what_is_read_badly_says_so() -> None:
     """A1.2: the confidence that the review compares with its threshold is that of the weakest word."""
     (referral,) = referrals(read(harbor(confidence=0.4)))
     assert field(referral, "patient.birth_date").confidence <= 400
 
 
-def test_two_patients_in_one_fax_share_no_field():
+def test_two_patients_in_one_fax_share_no_field() -> None:
     """A1.6: asserted by the page of every box."""
     reading = read(harbor(1, mrn="11111111", reference="RF-111111"), harbor(2, mrn="22222222", reference="RF-222222"))
     whole = reading.events[0].entity
@@ -119,9 +123,9 @@ def test_two_patients_in_one_fax_share_no_field():
     assert len({event.subject_key for event in reading.events}) == len(reading.events)
 
 
-def test_the_same_fax_again_is_linked_and_is_no_second_referral():
+def test_the_same_fax_again_is_linked_and_is_no_second_referral() -> None:
     """A1.7, with an archive that knows the first one."""
-    first = next(event.entity for event in read(harbor()).events if isinstance(event.entity, Document))
+    first: Any = read(harbor()).events[0].entity
     known = Known(archive=lambda _: (print_of_document(first),))
     again = read(harbor(picture="cd" * 32), known=known)
     assert [event.type for event in again.events] == ["document.extracted"]
@@ -131,14 +135,14 @@ def test_the_same_fax_again_is_linked_and_is_no_second_referral():
     assert changed.events[0].entity.revision_of.value == first.identifiers[0].value
 
 
-def test_an_unknown_page_is_for_a_person():
+def test_an_unknown_page_is_for_a_person() -> None:
     page = Page(number=1, lines=(line(0.1, (0.1, "Lab"), (0.2, "report")),))
     reading = read(page)
     assert [found.code for found in reading.findings] == ["extract.unknown_form"]
     assert reading.events[0].entity.status is DocumentStatus.REVIEW
 
 
-def test_two_ticked_boxes_are_a_question():
+def test_two_ticked_boxes_are_a_question() -> None:
     node = document.parse("form: documents/x\nentity: Referral\nfields:\n"
                           "  priority: {checkbox: {Routine: routine, Urgent: urgent}, near: Priority}\n", "x.yaml")
     form = template.load(node, {})
@@ -149,7 +153,7 @@ def test_two_ticked_boxes_are_a_question():
                     marks=tuple(Mark(state=state, box=Box(x, 0.1, x + 0.02, 0.115), confidence=1.0)
                                 for state, x in zip(states, (0.2, 0.4), strict=True)))
 
-    def best(*states: MarkState) -> Extracted:
+    def best(*states: MarkState) -> Any:
         made = page(*states)
         source = PageDocument(source=SourceKind.OCR, pages=(made,))
         return reader.read(form, [made], source, Known(), trust.Calibration(), date(2026, 5, 1)).evidence[0]
@@ -160,7 +164,7 @@ def test_two_ticked_boxes_are_a_question():
     assert both.validations[0].finding == "extract.several_boxes"
 
 
-def test_the_directory_spells_the_name_and_objects_to_another():
+def test_the_directory_spells_the_name_and_objects_to_another() -> None:
     right = Known(master=Listed(providers=[KnownProvider(npi=NPI, family="Holloway", given="Miriam")]))
     (referral,) = referrals(read(harbor(), known=right))
     assert "provider" in {each.validator for each in field(referral, "referring.who.name").validations}
@@ -175,17 +179,17 @@ def test_the_directory_spells_the_name_and_objects_to_another():
     ("phone", "312.555.0117", "(312) 555-0117"),
     ("icd10", "150.9", "I50.9"), ("icd10", "ROO.2", "R00.2"), ("icd10", "M5450", "M54.50"), ("procedure", "9300O", "93000"),
     ("name", "Novak , Harriet J.", "Novak, Harriet J")])
-def test_what_ocr_confuses_is_mended_with_less_trust(kind, text, value):
+def test_what_ocr_confuses_is_mended_with_less_trust(kind: str, text: str, value: str) -> None:
     readings = {each.value: each.trust for each in KINDS[kind](text, Options())}
     assert value in readings
 
 
-def test_a_shape_mends_only_where_one_reading_fits():
+def test_a_shape_mends_only_where_one_reading_fits() -> None:
     assert [each.value for each in mended("RF-82754]1", re.compile(r"RF-\d{6}"))] == ["RF-827541"]
     assert list(mended("A", re.compile(r"\d"))) == []
 
 
-def test_validators():
+def test_validators() -> None:
     assert validators.npi(NPI).verdict is Verdict.VALID
     assert validators.phone("(112) 555-0117").verdict is Verdict.INVALID
     assert validators.plausible("2031-01-01", birth=True, today=date(2026, 1, 1)).verdict is Verdict.INVALID
@@ -194,7 +198,7 @@ def test_validators():
     assert validators.member_id("X1", "Nobody", {}).verdict is Verdict.UNKNOWN
 
 
-def test_a_faulty_template_is_told_line_by_line():
+def test_a_faulty_template_is_told_line_by_line() -> None:
     source = ("form: documents/x\nentity: Referral\nfields:\n  patient.birth_dat: {label: DOB, type: date}\n"
               "  specialty: {label: To, type: tex}\n  reason(0): {pattern: '(a+)+'}\n  priority: {type: text}\n")
     with pytest.raises(Rejection) as refused:
@@ -207,7 +211,7 @@ def test_a_faulty_template_is_told_line_by_line():
     assert told["7"].code == "extract.no_place"
 
 
-def test_calibration_promises_little_for_few_and_survives_its_table():
+def test_calibration_promises_little_for_few_and_survives_its_table() -> None:
     samples = [trust.Sample("date", 0.95, True)] * 200 + [trust.Sample("date", 0.5, True)] * 3 + [
         trust.Sample("date", 0.4, False)] * 10
     made = trust.Calibration("documents/c", "tesseract 5", "1 to 2", trust.fitted(samples))
@@ -218,14 +222,14 @@ def test_calibration_promises_little_for_few_and_survives_its_table():
     assert again == made
 
 
-def test_another_referral_on_the_same_form_is_no_duplicate():
+def test_another_referral_on_the_same_form_is_no_duplicate() -> None:
     born = {"patient.birth_date": "1979-04-22"}
     one = Print(key="a", hashes=("00" * 32,), template="t", fields={"identifiers.value": "1", **born})
     two = Print(key="b", hashes=("00" * 32,), template="t", fields={"identifiers.value": "2", **born})
     assert compared(one, two) is Likeness.OTHER
 
 
-def test_the_shipped_forms_are_sound():
+def test_the_shipped_forms_are_sound() -> None:
     library = tables.library()
     names = [path.stem for path in (tables.MAPPINGS / "documents").glob("*_referral.yaml")]
     assert len(names) == 4
