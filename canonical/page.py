@@ -258,7 +258,7 @@ class PageImage(Value, frozen=True, kw_only=True):
     dpi: tuple[float, float] | None = None
     """Horizontal, vertical. A fax at standard resolution has 204 x 98."""
     perceptual_hash: str = ""
-    """64 bits, hexadecimal, of the upright picture: near copies differ in few bits."""
+    """256 bits, hexadecimal, of the upright picture: near copies differ in few bits."""
 
 
 class Quality(Value, frozen=True, kw_only=True):
