@@ -15,7 +15,7 @@ from canonical.model import Appointment, Date, Instant, Period, Reference
 from canonical.presence import ABSENT
 from canonical.referral import Referral
 from workflow.case import Case, Command, Question, Wish, identifier, key_of, number
-from workflow.facts import code_of, coverage_of, micros, named, patient_of, service_date, services_of
+from workflow.facts import code_of, coverage_of, micros, named, patient_of, provider_of, service_date, services_of
 from workflow.policy import RequestRule
 
 TYPE: Final = "authorization"
@@ -37,7 +37,7 @@ def needed(case: Case) -> Authorization | None:
     day = service_date(case)
     return Authorization(
         status=Status.SUBMITTED, category="HS", action="initial", patient=patient_of(case) or ABSENT,
-        coverage=coverage, payer=coverage.payer, services=services, cause=case.key,
+        coverage=coverage, payer=coverage.payer, requester=provider_of(case), services=services, cause=case.key,
         diagnoses=(entity.diagnoses or ()) if isinstance(entity, Appointment | Referral) else (),
         valid=Period(start=day, end=day) if day else ABSENT)
 

@@ -6,14 +6,18 @@ number. What is finished here is complete but for its control number, which is r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import msgspec
 
+from canonical.findings import Rejection
 from connectors.x12.build import Stamp, conform, seal
-from connectors.x12.edi import Message, parse
-from connectors.x12.profile import Profile
+from connectors.x12.edi import Interchange, Message, parse
+from connectors.x12.judge import judge
+from connectors.x12.problem import Problem
+from connectors.x12.profile import ANYBODY, Profile
 
 _Meta = msgspec.Meta
 _ADDRESS: Final = r"^[0-9A-Z]{2}/\S(.{0,13}\S)?$"
@@ -60,7 +64,8 @@ def addressed(message: Message, partner: Partner | None, at: int) -> Message:
             same bytes (invariant 8).
 
     Raises:
-        Rejection: see `connectors.x12.build.conform`.
+        Rejection: see `connectors.x12.build.conform`; or the partner would refuse it, for these reasons: what its guide
+            does not allow does not leave.
     """
     if partner is not None:
         for each in message.interchanges:
@@ -69,7 +74,24 @@ def addressed(message: Message, partner: Partner | None, at: int) -> Message:
                     segment.set(3, partner.trace_originator)
         conform(message, partner)
     moment = datetime.fromtimestamp(at / 1_000_000, UTC)
-    return seal(message, Stamp(interchange=1, date=f"{moment:%Y%m%d}", time=f"{moment:%H%M}"))
+    seal(message, Stamp(interchange=1, date=f"{moment:%Y%m%d}", time=f"{moment:%H%M}"))
+    wrong = [problem.finding for each in message.interchanges for problem in _problems(each, partner)]
+    if wrong:
+        raise Rejection(*wrong)
+    return message
+
+
+def _problems(each: Interchange, partner: Partner | None) -> Iterator[Problem]:
+    """What would get it refused."""
+    # Whom it is from and to is seen from our side here: the partner's `sender` and `receiver` are those of what it sends.
+    verdict = judge(each, msgspec.structs.replace(ANYBODY, tolerate=partner.tolerate, characters=partner.characters)
+                    if partner is not None else ANYBODY)
+    for group in verdict.groups:
+        if group.code == "R":
+            yield from group.problems
+        for one in group.sets:
+            if one.code == "R":
+                yield from one.problems
 
 
 def scope(message: Message) -> str:

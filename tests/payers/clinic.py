@@ -45,6 +45,10 @@ channels:
   payer-answers:
     connector: answers
     mapping: {"271": x12/271, "278": x12/278_response}
+  payer-files:
+    connector: file
+    mapping: ANSWER
+    settings: {path: "INBOX", format: any, stable_s: 0, poll_s: 0.05}
 destinations:
   payer:
     connector: core
@@ -83,10 +87,12 @@ def written(folder: Path, url: str, *, rule: str = "eligibility", site: str = SI
     for part in ("hl7v2", "x12", "vocab"):
         shutil.copytree(MAPPINGS / part, folder / "mappings" / part, ignore=shutil.ignore_patterns("*.tests.yaml"))
     (folder / "mappings" / "partners").mkdir()
+    (folder / "inbox").mkdir()
     (folder / "mappings" / "partners" / "acme.yaml").write_text(PARTNER)
     port = free_port()
     (folder / "site.yaml").write_text(
-        site.replace("MLLP", str(port)).replace("PAYER", url).replace("RULE", rule))
+        site.replace("MLLP", str(port)).replace("PAYER", url).replace("RULE", rule).replace("INBOX", str(folder / "inbox"))
+        .replace("ANSWER", "x12/271" if rule == "eligibility" else "x12/278_response"))
     return port
 
 
@@ -111,8 +117,21 @@ def booked(number: int, day: str = "20270310") -> bytes:
 class Clinic:
     """The running site."""
 
-    def __init__(self, port: int, payer: Payer, ledger: Ledger) -> None:
-        self.port, self.payer, self.ledger = port, payer, ledger
+    def __init__(self, port: int, payer: Payer, ledger: Ledger, inbox: Path) -> None:
+        self.port, self.payer, self.ledger, self.inbox = port, payer, ledger, inbox
+        self._heard = 0
+
+    async def hears(self, *answers: bytes) -> None:
+        """The payer says something by another way than it was asked: a file in a drop folder."""
+        for answer in answers:
+            self._heard += 1
+            part = self.inbox / f"{self._heard}.part"
+            part.write_bytes(answer)
+            part.rename(self.inbox / f"{self._heard}.x12")
+
+    async def nothing_to_do(self) -> bool:
+        """No task is open."""
+        return not await self.reasons()
 
     async def tell(self, *messages: bytes) -> None:
         """The EHR says something, and it is acknowledged."""
@@ -174,4 +193,4 @@ async def clinic(folder: Path, payer: Payer, *, rule: str = "eligibility", site:
     assert [found.code for found in assembly.loaded.findings] == []
     async with running(assembly, Role.ALL, {}), database.existing(
             folder, database.address(folder, {}), partitions=2, outbox=False) as ledger:
-        yield Clinic(port, payer, ledger)
+        yield Clinic(port, payer, ledger, folder / "inbox")

@@ -81,3 +81,36 @@ async def test_what_was_refused_is_not_sent_again_and_the_acknowledgement_is_kep
         said, = await site.ledger.find(MessageQuery(channel="payer-answers"))
         assert [found.code for found in said.findings] == ["x12.acknowledgement"]
         assert said.state is MessageState.FILTERED
+
+
+async def test_a_late_answer_attaches_to_its_question_and_the_task_goes_away(tmp_path: Path) -> None:
+    """X13, X27, A1.4: it comes by another channel, days later if need be, and finds its question by its trace."""
+    async with Payer(plan=Plan("later always")) as payer, clinic(tmp_path, payer) as site:
+        await site.books()
+        await site.task("ELIGIBILITY:payer-unavailable")
+        await site.hears(payer.results[0])
+        await site.answered("active")
+        await site.until(site.nothing_to_do)
+
+
+async def test_an_answer_that_comes_twice_counts_once(tmp_path: Path) -> None:
+    """X27, D06: the second one comes in the batch results."""
+    async with Payer(plan=Plan("duplicate always")) as payer, clinic(tmp_path, payer) as site:
+        await site.books()
+        before = await site.answered("active")
+        await site.hears(payer.results[0], payer.results[0])
+        await asyncio.sleep(0.3)
+        assert await site.checks() == [before]
+        assert await site.reasons() == []
+        assert await site.parked() == []
+
+
+async def test_an_answer_to_nothing_is_an_orphan_for_people(tmp_path: Path) -> None:
+    """X27."""
+    async with Payer() as payer, clinic(tmp_path, payer) as site:
+        await site.books()
+        await site.answered("active")
+        own = payer.sink.all_keys()[0].encode()
+        answer = payer._answers[payer.sink.arrivals[0].identity].replace(own, b"STRANGER0000000000AA")
+        await site.hears(answer)
+        await site.task("ORPHAN:eligibility")
