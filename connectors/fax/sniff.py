@@ -81,7 +81,8 @@ def _reading(raw: bytes, head: bytes) -> Kind:
             return SourceKind.TEXTRACT
         if any(mark in raw for mark in _AZURE):
             return SourceKind.AZURE
-        return SourceKind.OCR if _OWN.search(raw[-_HEAD:]) else Other.UNKNOWN
+        # We write it first; whoever sorts keys has it last.
+        return SourceKind.OCR if _OWN.search(head) or _OWN.search(raw[-_HEAD:]) else Other.UNKNOWN
     if head.startswith(b"level\tpage_num\t"):
         return SourceKind.TSV
     if raw[-1:] in b"\n\r\f" and not _CONTROL.search(raw):

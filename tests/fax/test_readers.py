@@ -47,7 +47,8 @@ class TestOwnForm(CodecConformance):
     def samples(self) -> list[bytes]:
         one = from_json(readings.own())
         return [to_json(one), to_json(PageDocument(source=SourceKind.OCR, pages=one.pages, parent_id="M-2")),
-                to_json(PageDocument(source=SourceKind.OCR, pages=(Page(number=1),)))]
+                to_json(PageDocument(source=SourceKind.OCR, pages=(Page(number=1),))),
+                to_json(PageDocument(source=SourceKind.OCR, pages=one.pages * 200, producer="tesseract"))]
 
 
 # -- the same page, whoever read it
