@@ -269,7 +269,7 @@ class Quality(Value, frozen=True, kw_only=True):
     ink: Share = 0.0
     """Share of dark pixels. Near 0: an empty page; above a half: a negative or a black scan."""
     noise: Share = 0.0
-    """Share of dark pixels that a 3x3 median filter takes away."""
+    """Share of dark pixels that were taken away as specks: those with at most one dark neighbour."""
     contrast: Share = 1.0
     """Span between the darkest and the lightest twentieth of the pixels."""
 
