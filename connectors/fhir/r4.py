@@ -71,6 +71,42 @@ _TYPES: Final[dict[str, str]] = {
         "extension:Extension* id:string period:Period rank:positiveInt system:code use:code "
         "value:string"
     ),
+    "Coverage": (
+        "beneficiary:Reference class:CoverageClass* contained:Resource* contract:Reference* "
+        "costToBeneficiary:CoverageCostToBeneficiary* dependent:string extension:Extension* id:id "
+        "identifier:Identifier* implicitRules:uri language:code meta:Meta modifierExtension:Extension* "
+        "network:string order:positiveInt payor:Reference* period:Period policyHolder:Reference "
+        "relationship:CodeableConcept status:code subrogation:boolean subscriber:Reference "
+        "subscriberId:string text:Narrative type:CodeableConcept"
+    ),
+    "CoverageClass": (
+        "extension:Extension* id:string modifierExtension:Extension* name:string type:CodeableConcept "
+        "value:string"
+    ),
+    "CoverageCostToBeneficiary": (
+        "exception:CoverageCostToBeneficiaryException* extension:Extension* id:string "
+        "modifierExtension:Extension* type:CodeableConcept valueMoney:Money valueQuantity:Quantity"
+    ),
+    "CoverageCostToBeneficiaryException": (
+        "extension:Extension* id:string modifierExtension:Extension* period:Period type:CodeableConcept"
+    ),
+    "DocumentReference": (
+        "authenticator:Reference author:Reference* category:CodeableConcept* contained:Resource* "
+        "content:DocumentReferenceContent* context:DocumentReferenceContext custodian:Reference "
+        "date:instant description:string docStatus:code extension:Extension* id:id identifier:Identifier* "
+        "implicitRules:uri language:code masterIdentifier:Identifier meta:Meta "
+        "modifierExtension:Extension* relatesTo:DocumentReferenceRelatesTo* "
+        "securityLabel:CodeableConcept* status:code subject:Reference text:Narrative type:CodeableConcept"
+    ),
+    "DocumentReferenceContent": (
+        "attachment:Attachment extension:Extension* format:Coding id:string modifierExtension:Extension*"
+    ),
+    "DocumentReferenceContext": (
+        "encounter:Reference* event:CodeableConcept* extension:Extension* facilityType:CodeableConcept "
+        "id:string modifierExtension:Extension* period:Period practiceSetting:CodeableConcept "
+        "related:Reference* sourcePatientInfo:Reference"
+    ),
+    "DocumentReferenceRelatesTo": "code:code extension:Extension* id:string modifierExtension:Extension* target:Reference",
     "Duration": (
         "code:code comparator:code extension:Extension* id:string system:uri unit:string "
         "value:decimal"
@@ -166,6 +202,7 @@ _TYPES: Final[dict[str, str]] = {
         "extension:Extension* id:string lastUpdated:instant profile:canonical* security:Coding* "
         "source:uri tag:Coding* versionId:id"
     ),
+    "Money": "currency:code extension:Extension* id:string value:decimal",
     "Narrative": "div:xhtml extension:Extension* id:string status:code",
     "Organization": (
         "active:boolean address:Address* alias:string* contact:OrganizationContact* "
@@ -262,6 +299,56 @@ _TYPES: Final[dict[str, str]] = {
         "modifierExtension:Extension* overbooked:boolean schedule:Reference "
         "serviceCategory:CodeableConcept* serviceType:CodeableConcept* specialty:CodeableConcept* "
         "start:instant status:code text:Narrative"
+    ),
+    "Task": (
+        "authoredOn:dateTime basedOn:Reference* businessStatus:CodeableConcept code:CodeableConcept "
+        "contained:Resource* description:string encounter:Reference executionPeriod:Period "
+        "extension:Extension* focus:Reference for:Reference groupIdentifier:Identifier id:id "
+        "identifier:Identifier* implicitRules:uri input:TaskInput* instantiatesCanonical:canonical "
+        "instantiatesUri:uri insurance:Reference* intent:code language:code lastModified:dateTime "
+        "location:Reference meta:Meta modifierExtension:Extension* note:Annotation* output:TaskOutput* "
+        "owner:Reference partOf:Reference* performerType:CodeableConcept* priority:code "
+        "reasonCode:CodeableConcept reasonReference:Reference relevantHistory:Reference* "
+        "requester:Reference restriction:TaskRestriction status:code statusReason:CodeableConcept "
+        "text:Narrative"
+    ),
+    "TaskInput": (
+        "extension:Extension* id:string modifierExtension:Extension* type:CodeableConcept "
+        "valueAddress:Address valueAge:Age valueAnnotation:Annotation valueAttachment:Attachment "
+        "valueBase64Binary:base64Binary valueBoolean:boolean valueCanonical:canonical valueCode:code "
+        "valueCodeableConcept:CodeableConcept valueCoding:Coding valueContactDetail:ContactDetail "
+        "valueContactPoint:ContactPoint valueContributor:Contributor valueCount:Count "
+        "valueDataRequirement:DataRequirement valueDate:date valueDateTime:dateTime valueDecimal:decimal "
+        "valueDistance:Distance valueDosage:Dosage valueDuration:Duration valueExpression:Expression "
+        "valueHumanName:HumanName valueId:id valueIdentifier:Identifier valueInstant:instant "
+        "valueInteger:integer valueMarkdown:markdown valueMeta:Meta valueMoney:Money valueOid:oid "
+        "valueParameterDefinition:ParameterDefinition valuePeriod:Period valuePositiveInt:positiveInt "
+        "valueQuantity:Quantity valueRange:Range valueRatio:Ratio valueReference:Reference "
+        "valueRelatedArtifact:RelatedArtifact valueSampledData:SampledData valueSignature:Signature "
+        "valueString:string valueTime:time valueTiming:Timing valueTriggerDefinition:TriggerDefinition "
+        "valueUnsignedInt:unsignedInt valueUri:uri valueUrl:url valueUsageContext:UsageContext "
+        "valueUuid:uuid"
+    ),
+    "TaskOutput": (
+        "extension:Extension* id:string modifierExtension:Extension* type:CodeableConcept "
+        "valueAddress:Address valueAge:Age valueAnnotation:Annotation valueAttachment:Attachment "
+        "valueBase64Binary:base64Binary valueBoolean:boolean valueCanonical:canonical valueCode:code "
+        "valueCodeableConcept:CodeableConcept valueCoding:Coding valueContactDetail:ContactDetail "
+        "valueContactPoint:ContactPoint valueContributor:Contributor valueCount:Count "
+        "valueDataRequirement:DataRequirement valueDate:date valueDateTime:dateTime valueDecimal:decimal "
+        "valueDistance:Distance valueDosage:Dosage valueDuration:Duration valueExpression:Expression "
+        "valueHumanName:HumanName valueId:id valueIdentifier:Identifier valueInstant:instant "
+        "valueInteger:integer valueMarkdown:markdown valueMeta:Meta valueMoney:Money valueOid:oid "
+        "valueParameterDefinition:ParameterDefinition valuePeriod:Period valuePositiveInt:positiveInt "
+        "valueQuantity:Quantity valueRange:Range valueRatio:Ratio valueReference:Reference "
+        "valueRelatedArtifact:RelatedArtifact valueSampledData:SampledData valueSignature:Signature "
+        "valueString:string valueTime:time valueTiming:Timing valueTriggerDefinition:TriggerDefinition "
+        "valueUnsignedInt:unsignedInt valueUri:uri valueUrl:url valueUsageContext:UsageContext "
+        "valueUuid:uuid"
+    ),
+    "TaskRestriction": (
+        "extension:Extension* id:string modifierExtension:Extension* period:Period recipient:Reference* "
+        "repetitions:positiveInt"
     ),
     "Timing": (
         "code:CodeableConcept event:dateTime* extension:Extension* id:string "

@@ -39,20 +39,23 @@ def _has(*names: str) -> Callable[[Node], bool]:
     return lambda node: any(name in node for name in names)
 
 
-def _in_order(node: Node) -> bool:
-    """per-1. Instants of different precision or one without offset cannot be compared: no objection."""
-    try:
-        start, end = datetime.fromisoformat(node["start"]), datetime.fromisoformat(node["end"])
-        return start <= end
-    except (KeyError, ValueError, TypeError):
-        return True
+def _not_before(first: str, second: str) -> Callable[[Node], bool]:
+    """per-1, inv-1. Instants of different precision or one without offset cannot be compared: no objection."""
+    def holds(node: Node) -> bool:
+        try:
+            return datetime.fromisoformat(node[first]) <= datetime.fromisoformat(node[second])
+        except (KeyError, ValueError, TypeError):
+            return True
+    return holds
 
 
 def _cancelation_reason(*statuses: str) -> Callable[[Node], bool]:
     return lambda node: "cancelationReason" not in node or node.get("status") in statuses
 
 
-_IN_ORDER: Final = Rule("per-1", "if present, start has a lower value than end", _in_order)
+_IN_ORDER: Final = Rule("per-1", "if present, start has a lower value than end", _not_before("start", "end"))
+_TYPED: Final = Rule("att-1", "an attachment with data has a contentType",
+                     lambda node: "data" not in node or "contentType" in node)
 
 #: By resource type, or ``Type.element`` for what a backbone element must obey.
 INVARIANTS: Final[Mapping[str, tuple[Rule, ...]]] = {
@@ -77,6 +80,12 @@ INVARIANTS: Final[Mapping[str, tuple[Rule, ...]]] = {
         Rule("pat-1", "contains at least a contact's details or an organization",
              _has("name", "telecom", "address", "organization")),
     ),
+    "ServiceRequest": (
+        Rule("prr-1", "orderDetail is only present if code is", lambda node: "orderDetail" not in node or "code" in node),
+    ),
+    "Task": (
+        Rule("inv-1", "lastModified is not before authoredOn", _not_before("authoredOn", "lastModified")),
+    ),
     "Bundle.entry": (
         Rule("bdl-5", "is a resource unless there is a request or response",
              _has("resource", "request", "response")),
@@ -90,6 +99,11 @@ _DATA_TYPE_RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
     "telecom": (Rule("cpt-2", "a system is required if a value is provided",
                      lambda node: "value" not in node or "system" in node),),
     "period": (_IN_ORDER,),
+    "executionPeriod": (_IN_ORDER,),
+    "occurrencePeriod": (_IN_ORDER,),
+    "attachment": (_TYPED,),
+    "valueAttachment": (_TYPED,),
+    "photo": (_TYPED,),
     "requestedPeriod": (_IN_ORDER,),
     "extension": (Rule("ext-1", "has either extensions or a value, not both",
                        lambda node: ("extension" in node) != any(key.startswith("value") for key in node)),),

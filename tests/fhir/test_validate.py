@@ -55,6 +55,37 @@ def test_each_rule_is_checked_and_located(changes: dict[str, Any], at: str, what
     assert (at, what) in problems(appointment(**changes))
 
 
+REQUEST = {"resourceType": "ServiceRequest", "status": "active", "intent": "order", "subject": {"display": "x"}}
+TASK = {"resourceType": "Task", "status": "requested", "intent": "order"}
+SHEET = {"resourceType": "DocumentReference", "status": "current", "content": [{"attachment": {"title": "Letter"}}]}
+COVERAGE = {"resourceType": "Coverage", "status": "active", "beneficiary": {"display": "x"}, "payor": [{"display": "y"}]}
+
+
+@pytest.mark.parametrize("resource", [REQUEST, TASK, SHEET, COVERAGE])
+def test_a_sound_referral_has_no_findings(resource: dict[str, Any]) -> None:
+    assert validate(resource) == ()
+
+
+@pytest.mark.parametrize(("resource", "at", "what"), [
+    ({**REQUEST, "orderDetail": [{"text": "both knees"}]}, "/", "prr-1"),
+    ({**REQUEST, "status": "booked"}, "/status", "fhir.binding"),
+    ({**REQUEST, "intent": "wish"}, "/intent", "fhir.binding"),
+    ({**REQUEST, "priority": "soon"}, "/priority", "fhir.binding"),
+    ({**REQUEST, "occurrencePeriod": {"start": "2026-02-02", "end": "2026-01-01"}}, "/occurrencePeriod", "per-1"),
+    ({**TASK, "authoredOn": "2026-02-02", "lastModified": "2026-02-01"}, "/", "inv-1"),
+    ({**TASK, "status": "open"}, "/status", "fhir.binding"),
+    ({**TASK, "intent": "directive"}, "/intent", "fhir.binding"),
+    ({**SHEET, "content": [{"attachment": {"data": "AAAA"}}]}, "/content/0/attachment", "att-1"),
+    ({**SHEET, "content": []}, "/content", "ele-1"),
+    ({**SHEET, "status": "final"}, "/status", "fhir.binding"),
+    ({**COVERAGE, "status": "verified"}, "/status", "fhir.binding"),
+    ({**COVERAGE, "payor": []}, "/payor", "ele-1"),
+])
+def test_a_referral_obeys_the_rules_of_its_resources(resource: dict[str, Any], at: str, what: str) -> None:
+    """H03: prr-1, inv-1, att-1 and the required bindings."""
+    assert (at, what) in problems(resource)
+
+
 @pytest.mark.parametrize("status", ["proposed", "cancelled", "waitlist"])
 def test_an_appointment_without_a_time_may_be_proposed_cancelled_or_waiting(status: str) -> None:
     """app-3"""
