@@ -16,6 +16,7 @@ COPY connectors /opt/dragoman/connectors
 COPY mapper /opt/dragoman/mapper
 COPY router /opt/dragoman/router
 COPY store /opt/dragoman/store
+COPY workflow /opt/dragoman/workflow
 COPY console /opt/dragoman/console
 COPY simulators /opt/dragoman/simulators
 COPY wiring /opt/dragoman/wiring

@@ -60,8 +60,6 @@ def test_the_checklist_has_no_ids_that_are_not_looked_for() -> None:
 @EVERY
 def test_every_id_has_a_line(heading: str, letter: str, last: int) -> None:
     known = rows(heading)
-    if heading.startswith("Scheduling") and not known:
-        pytest.skip("this section is being written")
     assert [one for one in (f"{letter}{number:02}" for number in range(1, last + 1)) if one not in known] == []
 
 
