@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from connectors.base import ConnectorSpec
-from connectors.core.spec import CORE_OUT
+from connectors.core.spec import CORE_IN, CORE_OUT
 from connectors.fax.spec import UNPACK_OUT
 from connectors.fhir.spec import FHIR_OUT
 from connectors.file.spec import FILE_IN, FILE_OUT
@@ -26,7 +26,7 @@ from connectors.sftp.spec import SFTP_IN
 CONNECTORS: Final[Mapping[tuple[str, str], ConnectorSpec[Any]]] = {
     (spec.name, spec.direction): spec
     for spec in (MLLP_IN, HTTP_IN, FILE_IN, MLLP_OUT, HTTP_OUT, FHIR_OUT, FILE_OUT, CORE_OUT,
-                 OCR_OUT, UNPACK_OUT, ANSWERS_IN, MAIL_IN, SFTP_IN)}
+                 OCR_OUT, UNPACK_OUT, ANSWERS_IN, MAIL_IN, SFTP_IN, CORE_IN)}
 
 
 def schema(spec: ConnectorSpec[Any]) -> dict[str, Any]:

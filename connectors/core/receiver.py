@@ -11,7 +11,7 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -47,7 +47,8 @@ class CoreReceiver:
 
     def __init__(self, name: str, settings: CoreIn, accept: Accept, ack_report: AckReport, *,
                  split: Callable[[bytes], Iterable[bytes]], peek: Callable[[bytes], Peek],
-                 acknowledge: Callable[[bytes], bytes], now: Callable[[], float] = time.time) -> None:
+                 acknowledge: Callable[[bytes], Awaitable[bytes]],
+                 now: Callable[[], float] = time.time) -> None:
         self.name = name
         self.settings = settings
         self.failures: Counter[str] = Counter()
@@ -133,10 +134,10 @@ class CoreReceiver:
         return receipts
 
     async def _confirm(self, payload: bytes) -> bool:
-        """Tell the payer that we have it; False where that did not work and it will come again."""
-        confirmation = self._acknowledge(payload)
-        if not confirmation:
-            return True
+        """Tell the payer that we have it; False where nothing was told: it may come again."""
+        confirmation = await self._acknowledge(payload)
+        if not confirmation:  # an acknowledgement, or no X12: asked for at once it might come again for ever
+            return False
         answer = await self._payer.exchange(
             self._payer.envelope("X12_999_SubmissionRequest_005010X231A1", RESULTS_ACK, str(uuid.uuid4()),
                                  confirmation), RESULTS_ACK)

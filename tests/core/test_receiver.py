@@ -1,0 +1,94 @@
+"""Batch results are fetched, stored first and then confirmed (X14, X17; CORE 270, batch interaction)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from canonical.phi import Phi
+from canonical.receipt import Receipt, ReceiptMint
+from connectors.base import Delivered, Dispatch, Submission, Unavailable
+from connectors.core.confirm import Confirmation
+from connectors.core.sender import CoreSender
+from connectors.core.settings import CoreIn, CoreOut
+from connectors.core.spec import build_receiver
+from connectors.x12.edi import parse
+from simulators.payer import Payer
+from tests.core.messages import inquiry
+
+
+@asynccontextmanager
+async def _fetching(payer: Payer, accept: object, form: str = "soap") -> AsyncIterator[object]:
+    settings = CoreIn(url=payer.url, sender_id="NORTHGATE", receiver_id="ACME", every_s=0.05,
+                      envelope=form)  # type: ignore[arg-type]
+    it = build_receiver("results", settings, accept, lambda *_: None)  # type: ignore[arg-type]
+    await it.start()
+    try:
+        yield it
+    finally:
+        await it.stop(1.0)
+
+
+async def _submit(payer: Payer, count: int) -> None:
+    sender = CoreSender("payer", CoreOut(url=payer.url, sender_id="NORTHGATE", receiver_id="ACME", mode="batch",
+                                         collect_s=0.05))
+    await sender.start()
+    said = await asyncio.gather(*(sender.send(Dispatch(
+        identity=f"d-{number}", body=Phi(inquiry(number)), content_type="application/EDI-X12"))
+        for number in range(1, count + 1)))
+    await sender.stop(0.1)
+    assert all(isinstance(one, Delivered) for one in said)
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+class _Door:
+    def __init__(self, *, away: int = 0) -> None:
+        self.taken: list[Submission] = []
+        self.away = away
+        self.refused = 0
+
+    async def __call__(self, submission: Submission) -> Receipt:
+        if self.refused < self.away:
+            self.refused += 1
+            raise Unavailable
+        self.taken.append(submission)
+        return ReceiptMint().issue(str(len(self.taken)), submission.peek.control_id, 0)
+
+
+async def test_results_of_a_batch_are_stored_and_confirmed_with_a_999_x17() -> None:
+    door = _Door()
+    async with Payer() as payer:
+        await _submit(payer, 2)
+        async with _fetching(payer, door):
+            await _until(lambda: len(payer.confirmed) == 2)
+        assert [one.raw.reveal().count(b"~ST*271*") for one in door.taken] == [1, 1]
+        assert all(b"~AK9*A*1*1*1~" in one.replace(b"\n", b"") for one in payer.acknowledgements)
+
+
+async def test_nothing_is_confirmed_while_the_ledger_is_away() -> None:
+    """X14: what could not be stored is offered again, and is confirmed once it is."""
+    door = _Door(away=2)
+    async with Payer() as payer:
+        await _submit(payer, 1)
+        async with _fetching(payer, door):
+            await _until(lambda: door.refused == 2)
+            assert not payer.confirmed
+            await _until(lambda: len(payer.confirmed) == 1)
+    assert len(door.taken) == 1
+
+
+async def test_control_numbers_of_confirmations_never_repeat() -> None:
+    """X07: not within a moment, and not after a restart."""
+    numbers = []
+    for _ in range(2):
+        confirm = Confirmation()
+        for _ in range(2):
+            answer = await confirm(inquiry(1))
+            numbers.append(parse(answer).interchanges[0].header.element(13))
+    assert len(set(numbers)) == 4
