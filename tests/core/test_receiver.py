@@ -1,4 +1,4 @@
-"""Batch results are fetched, stored first and then confirmed (X14, X17; CORE 270, batch interaction)."""
+"""Batch results are fetched, stored first and then confirmed (spec 4.3; CORE 270, batch interaction)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import msgspec
+
 from canonical.phi import Phi
 from canonical.receipt import Receipt, ReceiptMint
 from connectors.base import Delivered, Dispatch, Submission, Unavailable
 from connectors.core.confirm import Confirmation
+from connectors.core.envelope import RESULTS, RESULTS_ACK, Envelope, Operation
 from connectors.core.sender import CoreSender
 from connectors.core.settings import CoreIn, CoreOut
 from connectors.core.spec import build_receiver
 from connectors.x12.edi import parse
+from simulators.faults import Fault
 from simulators.payer import Payer
 from tests.core.messages import inquiry
 
@@ -61,7 +65,7 @@ class _Door:
         return ReceiptMint().issue(str(len(self.taken)), submission.peek.control_id, 0)
 
 
-async def test_results_of_a_batch_are_stored_and_confirmed_with_a_999_x17() -> None:
+async def test_results_of_a_batch_are_stored_and_confirmed_with_a_999() -> None:
     door = _Door()
     async with Payer() as payer:
         await _submit(payer, 2)
@@ -72,7 +76,7 @@ async def test_results_of_a_batch_are_stored_and_confirmed_with_a_999_x17() -> N
 
 
 async def test_nothing_is_confirmed_while_the_ledger_is_away() -> None:
-    """X14: what could not be stored is offered again, and is confirmed once it is."""
+    """What could not be stored is offered again, and is confirmed once it is."""
     door = _Door(away=2)
     async with Payer() as payer:
         await _submit(payer, 1)
@@ -92,3 +96,55 @@ async def test_control_numbers_of_confirmations_never_repeat() -> None:
             answer = await confirm(inquiry(1))
             numbers.append(parse(answer).interchanges[0].header.element(13))
     assert len(set(numbers)) == 4
+
+
+class _Failing(Payer):
+    """Damages what it offers, or does not take its confirmation, for the first `times`."""
+
+    def __init__(self, operation: Operation, times: int) -> None:
+        super().__init__()
+        self._fails, self._times = operation, times
+
+    def _serve_operation(self, operation: Operation, asked: Envelope, fault: Fault | None) -> Envelope:
+        if operation is self._fails and self._times and (operation is RESULTS_ACK or self.results or self._offered):
+            self._times -= 1
+            if operation is RESULTS_ACK:
+                raise ValueError
+            return msgspec.structs.replace(super()._serve_operation(operation, asked, fault), checksum="0" * 40)
+        return super()._serve_operation(operation, asked, fault)
+
+
+async def test_an_unconfirmed_result_comes_again_and_is_known_as_the_same() -> None:
+    """Spec 4.3: the ledger sees the same message twice, by the same key."""
+    door = _Door()
+    async with _Failing(RESULTS_ACK, 1) as payer:
+        await _submit(payer, 1)
+        async with _fetching(payer, door):
+            await _until(lambda: len(payer.confirmed) == 1)
+    first, again = door.taken
+    assert first.peek.dedup == again.peek.dedup
+    assert first.raw.reveal() == again.raw.reveal()
+
+
+async def test_a_damaged_payload_is_neither_stored_nor_confirmed() -> None:
+    """Spec 4.3: a checksum that does not match; the payload is fetched again."""
+    door = _Door()
+    async with _Failing(RESULTS, 1) as payer:
+        await _submit(payer, 1)
+        async with _fetching(payer, door) as it:
+            await _until(lambda: len(payer.confirmed) == 1)
+            assert it.failures == {"core.damaged": 1}  # type: ignore[attr-defined]
+    assert len(door.taken) == 1
+
+
+async def test_each_set_of_a_payload_is_a_message_that_names_its_payload() -> None:
+    """Spec 4.3: one message for each transaction set, under one parent."""
+    door = _Door()
+    async with Payer() as payer:
+        await _submit(payer, 2)
+        payer.results = [b"".join(payer.results)]
+        async with _fetching(payer, door):
+            await _until(lambda: len(payer.confirmed) == 1)
+        assert payer.acknowledgements[0].count(b"ISA*") == 2
+    assert len(door.taken) == 2
+    assert len({one.parent_id for one in door.taken} - {""}) == 1
