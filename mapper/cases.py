@@ -22,6 +22,7 @@ from canonical.paths import PathError
 from canonical.phi import Value
 from mapper import document, grammar, model
 from mapper.document import Mark, Node, Scalar, Sequence
+from mapper.extract.known import listed
 from mapper.library import Library
 from mapper.mapping import Mapping, ReadContext, Reading, WriteContext, covered
 from mapper.plan import UNKNOWN_FIELD, UNKNOWN_PATH
@@ -33,7 +34,7 @@ NOT_A_CASE = declare("case.incomplete", Severity.FATAL, "the case tests nothing"
 
 _SUFFIX: Final = ".tests.yaml"
 _KEYS: Final = ("name", "site", "mapping", "in", "event", "events", "subject", "patient", "expect", "findings",
-                "unread", "error", "roundtrip", "from", "context", "out", "note")
+                "unread", "error", "roundtrip", "known", "from", "context", "out", "note")
 _FROM: Final = ("event", "entity", "occurred_at", "subject_key", "patient_key", "message_id")
 _NOW: Final = "2026-01-01T00:00:00+00:00"
 _RECEIVED: Final = 1_767_225_600_000_000
@@ -150,7 +151,9 @@ class _Case:
 
     def _read(self, mapping: Mapping) -> None:
         wire = mapping.format.decode(self._input())
-        context = ReadContext(message_id="CASE", channel="case", received_at=_RECEIVED)
+        known = self._case.get("known")
+        context = ReadContext(message_id="CASE", channel="case", received_at=_RECEIVED,
+                              known=listed(known) if known is not None else None)
         reading = mapping.read(wire, context)
         if "error" in self._case.entries:
             if not self._expected_error(reading.findings):

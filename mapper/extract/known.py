@@ -11,6 +11,7 @@ import msgspec
 from canonical.findings import Rejection, Severity, declare
 from canonical.phi import Value
 from mapper import document
+from mapper.document import Node
 from mapper.extract.likeness import Print
 
 BAD_MASTER: Final = declare("extract.master_data", Severity.FATAL, "the master data cannot be used",
@@ -111,6 +112,16 @@ def _lists(source: bytes, file: str) -> tuple[tuple[KnownProvider, ...], tuple[K
     except Rejection as rejection:
         raise Rejection(*(msgspec.structs.replace(found, code=BAD_MASTER.name) for found in rejection.findings)) from None
     return both.providers, both.patients
+
+
+class _Stated(_File, frozen=True, forbid_unknown_fields=True):
+    payers: dict[str, str] = {}
+
+
+def listed(node: Node) -> Known:
+    """What a case says is known: ``payers``, ``providers``, ``patients``. Raises Rejection, located."""
+    said = document.to_struct(document.mapping(node, node.mark, "known"), _Stated)
+    return Known(payers=said.payers, master=Listed(said.providers, said.patients))
 
 
 def nothing(_print: Print) -> Iterable[Print]:
