@@ -49,6 +49,8 @@ WRONG_ENTITY = declare("map.wrong_entity", Severity.FATAL, "the table writes ano
                        "route this event elsewhere, or name another table for the destination")
 NO_IDENTIFIER = declare("map.no_identifier", Severity.FATAL, "the resource has no identifier to be addressed by",
                         "see `conditional` of the table")
+LEFT_OUT = declare("map.left_out", Severity.WARNING, "an entry of a bundle has no identifier and was left out",
+                   "the rest is sent; find the number of the person or thing and send again")
 NOT_READABLE = declare("map.write_only", Severity.FATAL, "the table has no events: it can only write",
                        "name another table for the channel")
 
@@ -156,6 +158,8 @@ class EntrySpec(msgspec.Struct, frozen=True):
 
     mapping: Mapping
     find: Callable[[Any], list[Any]] | None
+    skip: bool = False
+    """An entry without an identifier is left out, and the rest is sent."""
 
 
 class _Header(msgspec.Struct):
@@ -313,7 +317,7 @@ class Mapping:
         specs = []
         for item in node.items:
             entry = document.mapping(item, item.mark, "an entry")
-            document.known_keys(entry, ("write", "from", "note"), "an entry")
+            document.known_keys(entry, ("write", "from", "unaddressed", "note"), "an entry")
             write = entry.get("write")
             if write is None:
                 raise document.fail(document.MISSING, entry.mark, "the key write is missing")
@@ -324,7 +328,11 @@ class Mapping:
             if source is not None:
                 word = document.scalar(source, "from")
                 find = keys.finder(self._planner, self.struct, Word(word.text, word.mark))
-            specs.append(EntrySpec(mapping, find))
+            unaddressed = entry.get("unaddressed")
+            rule = document.scalar(unaddressed, "unaddressed").text if unaddressed is not None else "error"
+            if unaddressed is not None and rule not in ("error", "skip"):
+                raise document.fail(document.VALUE, unaddressed.mark, "unaddressed is error or skip")
+            specs.append(EntrySpec(mapping, find, skip=rule == "skip"))
         return tuple(specs)
 
     def _read_header(self, table: Table, shape: Shape, structure: str) -> _Header:
@@ -710,6 +718,9 @@ class Mapping:
         for number, spec in enumerate(self._entries):
             for part in spec.find(entity) if spec.find is not None else [entity]:
                 one = spec.mapping._part(event, part, context)
+                if spec.skip and any(found.code == NO_IDENTIFIER.name for found in one.findings):
+                    findings.append(finding(LEFT_OUT, row=str(spec.mapping.table.mark), detail=spec.mapping.structure))
+                    continue
                 findings += one.findings
                 name = one.full_url or f"urn:dragoman:{number}"
                 if one.wire is None or name in entries:

@@ -163,6 +163,16 @@ _PROBLEMS: Final[Mapping[str, str]] = {
 }
 
 
+#: Value sets that the library's models cut short (``+``), whole.
+_CUT_SHORT: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
+    ("draft", "requested", "received", "accepted", "+"): (
+        "draft", "requested", "received", "accepted", "rejected", "ready", "cancelled", "in-progress", "on-hold", "failed",
+        "completed", "entered-in-error"),
+    ("planned", "arrived", "triaged", "in-progress", "onleave", "finished", "cancelled", "+"): (
+        "planned", "arrived", "triaged", "in-progress", "onleave", "finished", "cancelled", "entered-in-error", "unknown"),
+}
+
+
 def _bindings(model: BaseModel, at: str) -> Iterator[Finding]:
     """Codes outside the value set of a required binding, wherever they are."""
     for name, field in type(model).model_fields.items():
@@ -170,13 +180,14 @@ def _bindings(model: BaseModel, at: str) -> Iterator[Finding]:
         if value is None:
             continue
         extra = field.json_schema_extra
-        allowed = extra.get("enum_values") if isinstance(extra, dict) else None
+        listed = extra.get("enum_values") if isinstance(extra, dict) else None
+        allowed = _CUT_SHORT.get(tuple(map(str, listed)), tuple(listed)) if isinstance(listed, list) else ()
         place = f"{at}/{field.alias or name}"
         for index, item in enumerate(value) if isinstance(value, list) else [(-1, value)]:
             here = place if index < 0 else f"{place}/{index}"
             if isinstance(item, BaseModel):
                 yield from _bindings(item, here)
-            elif isinstance(allowed, list) and item is not None and item not in allowed:
+            elif allowed and item is not None and item not in allowed:
                 yield finding(BINDING, at=here, detail=f"allowed: {', '.join(map(str, allowed))}")
 
 
