@@ -296,6 +296,32 @@ async def test_a_file_of_any_format_is_one_message(tmp_path: Path) -> None:
     assert door.submissions[0].peek.lanes
 
 
+async def test_a_folder_of_documents_takes_faxes_and_readings_and_sets_aside_what_is_neither(tmp_path: Path) -> None:
+    """Z16: an archive is kept and refused, and is not unpacked."""
+    door = Door()
+    given = {"a.pdf": b"II*\0 a fax whatever its name", "b.txt": b"Referral\nto cardiology\n", "c.tif": b"PK\x03\x04 a zip",
+             "d.tif": b""}
+    for age, (name, content) in enumerate(given.items()):
+        (tmp_path / name).write_bytes(content)
+        os.utime(tmp_path / name, (1_000 + age, 1_000 + age))
+    async with receiver(tmp_path, door, format="document"):
+        await until(lambda: len(names(tmp_path / "done")) == 2 and len(names(tmp_path / "failed")) == 4)
+    kinds = {one.peer: one.peek.message_type for one in door.submissions if one.refusal is None}
+    assert kinds == {"a.pdf": "DOCUMENT^TIFF", "b.txt": "PAGES^TEXT"}
+    assert {one.peer: one.refusal.code for one in door.submissions if one.refusal is not None}["c.tif"] == "fax.archive"
+    assert names(tmp_path / "done") == ["a.pdf", "b.txt"]
+    assert names(tmp_path / "failed") == ["c.tif", "c.tif.finding.json", "d.tif", "d.tif.finding.json"]
+
+
+async def test_a_document_in_a_folder_may_not_exceed_its_limit(tmp_path: Path) -> None:
+    door = Door()
+    (tmp_path / "a.tif").write_bytes(b"II*\0" + b"x" * 100)
+    async with receiver(tmp_path, door, format="document", max_message_bytes=50):
+        await until(lambda: names(tmp_path / "failed"))
+    assert names(tmp_path / "failed")[0] == "a.tif"
+    assert names(tmp_path / "done") == []
+
+
 async def test_only_files_of_the_pattern_are_taken(tmp_path: Path) -> None:
     door = Door()
     secret = tmp_path.parent / "secret"

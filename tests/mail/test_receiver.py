@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import smtplib
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from connectors.base import Receiver
+from connectors.hl7v2.tls import TlsServer
 from connectors.http.settings import Basic, Secret
 from connectors.mail.receiver import MailReceiver
 from connectors.mail.settings import MailIn
 from tests.conformance.door import Door
 from tests.conformance.receiver import Client, ReceiverConformance
+from tests.hl7v2.messages import certificates, client_context
 from tests.ocr import sheets
 
 
@@ -172,6 +177,28 @@ async def test_with_credentials_nobody_sends_without_them(monkeypatch: pytest.Mo
         assert (await peer.say(f"AUTH PLAIN {bad}")).startswith("535")
         assert (await peer.say(f"AUTH PLAIN {good}")).startswith("235")
         assert (await peer.begin()).startswith("354")
+
+
+async def test_with_tls_nothing_is_said_before_starttls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 3207; Z20"""
+    monkeypatch.setenv("MAIL_PASSWORD", "s3cret")
+    door = Door()
+    with certificates(tmp_path) as files:
+        settings = MailIn(port=0, auth=Basic(user="clinic", password=Secret(env="MAIL_PASSWORD")),
+                          tls=TlsServer(cert=files["cert"], key=files["key"]))
+        async with serving(door, settings) as receiver:
+            async with connected(receiver) as peer:
+                assert (await peer.begin()).startswith("530")
+                assert (await peer.say("AUTH PLAIN AGNsaW5pYwBzM2NyZXQ=")).startswith(("530", "538"))
+            await asyncio.to_thread(_by_starttls, receiver.port, client_context(files, with_certificate=False))
+    assert [one.raw.reveal() for one in door.submissions] == [b"%PDF-1.7 one"]
+
+
+def _by_starttls(port: int, context: ssl.SSLContext) -> None:
+    with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
+        client.starttls(context=context)
+        client.login("clinic", "s3cret")
+        client.sendmail("fax@clinic.example", ["in@hub.example"], mail(b"%PDF-1.7 one"))
 
 
 async def test_a_mail_larger_than_allowed_is_not_taken() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import random
 import struct
 import zlib
 from collections.abc import Sequence
+from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -82,6 +84,39 @@ def text_pdf(*pages: Sequence[str], rotate: int = 0, box: tuple[float, float] = 
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
     return out + (b"xref\n0 %d\n0000000000 65535 f \n%strailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n"
                   % (len(objects) + 1, table, len(objects) + 1, len(out)))
+
+
+def locked_pdf(lines: Sequence[str], password: bytes) -> bytes:
+    """A PDF that needs a password to be opened: RC4, 40 bits (ISO 32000-1 §7.6.3, revision 2)."""
+    owner = _rc4(hashlib.md5(_padded(password)).digest()[:5], _padded(password))
+    key = hashlib.md5(_padded(password) + owner + struct.pack("<i", -4) + b"0123456789abcdef").digest()[:5]
+    user = _rc4(key, _PADDING)
+    raw, _, _ = text_pdf(lines).rpartition(b"startxref")
+    return raw.replace(b"/Root 1 0 R", b"/Root 1 0 R /ID [<%b> <%b>] /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 "
+                       b"/O <%b> /U <%b> >>" % (*[b"0123456789abcdef".hex().encode()] * 2, owner.hex().encode(),
+                                                user.hex().encode())) + b"startxref\n%d\n%%%%EOF\n" % raw.rindex(b"xref\n0 ")
+
+
+#: ISO 32000-1, algorithm 2, step a.
+_PADDING: Final = bytes.fromhex("28bf4e5e4e758a4164004e56fffa01082e2e00b6d0683e802f0ca9fe6453697a")
+
+
+def _padded(password: bytes) -> bytes:
+    return (password + _PADDING)[:32]
+
+
+def _rc4(key: bytes, data: bytes) -> bytes:
+    state, at, out = list(range(256)), 0, bytearray()
+    for n in range(256):
+        at = (at + state[n] + key[n % len(key)]) % 256
+        state[n], state[at] = state[at], state[n]
+    at = 0
+    for n, byte in enumerate(data, 1):
+        one = n % 256
+        at = (at + state[one]) % 256
+        state[one], state[at] = state[at], state[one]
+        out.append(byte ^ state[(state[one] + state[at]) % 256])
+    return bytes(out)
 
 
 def png_bomb(side: int = 60_000) -> bytes:

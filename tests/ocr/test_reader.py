@@ -191,6 +191,14 @@ async def test_a_pdf_page_of_endless_objects_costs_one_finding() -> None:
     assert codes(document) == [("ocr.too_many_objects", "page 1")]
 
 
+@pytest.mark.parametrize("password", [b"", b"s3cret"], ids=["that anybody may open", "with a password"])
+async def test_a_pdf_that_is_encrypted_is_read_where_it_needs_no_password_and_is_a_finding_where_it_does(
+        password: bytes) -> None:
+    document = await pages_of(sheets.locked_pdf(sheets.LINES, password), OcrOut(tessdata="/nowhere", priority=0))
+    assert [found.code for found in document.findings] == (["ocr.encrypted"] if password else ["ocr.engine_missing"])
+    assert document.pages == ()
+
+
 @pytest.mark.parametrize("raw", [
     sheets.saved(sheets.drawn())[:3000], b"II*\0\x08\0\0\0" + b"\xff" * 64, b"\x89PNG\r\n\x1a\n" + b"\0" * 40,
     b"\xff\xd8\xff\xe0" + b"\0" * 100, b"%PDF-1.7\nnothing", b"MM\0*\0\0\0\x08\xff\xff",
