@@ -81,6 +81,12 @@ def _codes(concept: Json | None) -> list[str | None]:
     return [coding.get("code") for coding in ((concept or {}).get("coding") or ())[:1]]
 
 
+def of_family_entity(entity: Json) -> Facts:
+    """Of a referral, a request, a document or a charge in its JSON form: the person and the number of the visit."""
+    visit = entity.get("visit") or {}
+    return of_patient(entity["patient"]) | facts(visit_number=[(visit.get("identifier") or visit).get("value")])
+
+
 # -- theirs -------------------------------------------------------------------------------------------------
 
 
@@ -99,6 +105,12 @@ def of_bundle(bundle: Json) -> Facts:
         elif resource["resourceType"] == "Linkage":
             found |= _linkage(resource)
     return found
+
+
+def of_family(bundle: Json) -> Facts:
+    """Of the bundle made of a message of another family: the person and the number of the visit."""
+    wanted = {"patient_identifiers", "patient_names", "birth_date", "sex", "visit_number"}
+    return {name: values for name, values in of_bundle(bundle).items() if name in wanted}
 
 
 def _encounter(encounter: Json, by_id: Mapping[str, Json]) -> Facts:

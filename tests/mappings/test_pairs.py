@@ -18,6 +18,9 @@ from tests.mappings import facts, tables
 
 PAIRS = sorted(path for kind in ("SIU", "ADT") for path in (tables.SHARED / "pairs").glob(f"msfc-{kind}*.hl7"))
 LOOSE = sorted(path for folder in ("siu", "adt") for path in (tables.SHARED / folder).glob("*"))
+#: Other families, with the table that reads them.
+FAMILIES = {"REF": "ref", "ORM": "orm", "OMG": "omg", "OML": "oml", "MDM": "mdm", "BAR": "bar", "DFT": "dft"}
+OTHERS = sorted(path for kind in FAMILIES for path in (tables.SHARED / "pairs").glob(f"msfc-{kind}-*.hl7"))
 DOCUMENT = tables.ROOT / "docs" / "pairs.md"
 
 pytestmark = pytest.mark.skipif(not PAIRS, reason="the shared sample messages (../shared/samples) are not here")
@@ -63,6 +66,21 @@ def test_disagreements_are_exactly_those_listed() -> None:
         ours = facts_of(event)
         found |= {(named(path), fact) for fact, value in theirs.items() if ours.get(fact) != value}
     assert found == listed("Disagreements")
+
+
+def test_disagreements_of_the_other_families_are_exactly_those_listed() -> None:
+    """Who the person is and which visit; a message without an event is listed as such."""
+    found, unread = set(), set()
+    for path in OTHERS:
+        theirs = facts.of_family(json.loads(path.with_suffix(".expected.json").read_text(encoding="utf-8")))
+        said = tables.read(path.read_bytes(), f"hl7v2/{FAMILIES[named(path)[:3]]}").events
+        if not said:
+            unread.add((named(path),))
+            continue
+        ours = facts.of_family_entity(tables.as_json(said[0].entity))
+        found |= {(named(path), fact) for fact, value in theirs.items() if ours.get(fact) != value}
+    assert found == listed("Other families")
+    assert unread == {cells[:1] for cells in listed("Other families: no event")}
 
 
 def test_enough_is_compared() -> None:
