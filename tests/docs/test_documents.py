@@ -1,33 +1,26 @@
-"""docs/documents.md explains every key of a template, every type of value, and no other (issue 5, W1)."""
+"""docs/documents.md: the site that is shown there is one."""
 
 from __future__ import annotations
 
-import re
-from typing import Final
+from pathlib import Path
 
-import pytest
+from connectors.ocr.settings import OcrOut
+from tests.docs.pages import ROOT, blocks
+from tests.e2e.harness import dragoman
 
-from mapper.extract import kinds, template, trust
-from tests.docs.pages import ROOT
-from workflow.policy import Policy
-
-_PAGE: Final = (ROOT / "docs" / "documents.md").read_text(encoding="utf-8")
-_SECTIONS: Final = {part.splitlines()[0]: part for part in re.split(r"^#{2,3} ", _PAGE, flags=re.MULTILINE)[1:]}
+PAGE = ROOT / "docs" / "documents.md"
 
 
-def _keys(section: str) -> list[str]:
-    return re.findall(r"^\| `([a-z0-9_]+)` \|", _SECTIONS[section], re.MULTILINE)
+def test_the_site_with_every_way_in_is_one_that_runs(tmp_path: Path) -> None:
+    [shown] = [block for block in blocks(PAGE, "yaml") if block.startswith("site:")]
+    (tmp_path / "site.yaml").write_text(shown.replace("mappings: mappings", f"mappings: {ROOT / 'mappings'}"))
+    said = dragoman("check", "--config", str(tmp_path))
+    assert said.code == 0, said.out + said.err
 
 
-@pytest.mark.parametrize(("section", "keys"), [
-    ("The form", template.HEADER), ("Recognising", template.RECOGNISE), ("Rows", template.ROW), ("Lists", template.EACH),
-    ("Types and validators", kinds.KINDS)])
-def test_every_key_of_a_template_is_explained_and_every_explained_key_exists(section: str, keys: tuple[str, ...]) -> None:
-    assert sorted(_keys(section)) == sorted(keys)
-
-
-def test_numbers_are_those_of_the_code() -> None:
-    assert f"| `{template.REACH:g}` |" in _SECTIONS["Rows"]
-    assert f"threshold: {Policy().threshold / 1000:g} " in _SECTIONS["Trust"]
-    assert f"fewer than {trust.FEWEST} readings" in _SECTIONS["Trust"]
-    assert f"times {kinds.MENDED:g} for each mended letter" in _SECTIONS["Trust"]
+def test_the_limits_are_what_the_page_says() -> None:
+    text, known = PAGE.read_text(), OcrOut()
+    for name, said in (("max_bytes", f"{known.max_bytes >> 20} MiB"), ("max_pages", str(known.max_pages)),
+                       ("max_pixels", f"{known.max_pixels // 10**6} million"), ("page_s", f"{known.page_s:.0f} s"),
+                       ("document_s", f"{known.document_s:.0f} s of processor"), ("memory_mb", str(known.memory_mb))):
+        assert f"| `{name}` | {said} |" in text
