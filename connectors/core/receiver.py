@@ -29,6 +29,8 @@ from connectors.core.settings import CoreIn
 _log = logging.getLogger(__name__)
 #: Payload types of an answer that has nothing to fetch: ``X12_005010_Response_NoBatchResultsFile``.
 _NOTHING: Final = "_NoBatch"
+#: Payload types that ask for acknowledgements of what was submitted, not for results.
+_ACKNOWLEDGEMENTS: Final = ("_Ack", "_999_", "_TA1_")
 
 
 class CoreReceiver:
@@ -89,8 +91,12 @@ class CoreReceiver:
         while not self._stopping.is_set():
             found = False
             for kind in self.settings.fetch:
-                with suppress(Unavailable):  # nothing is lost: it was not confirmed
+                try:
                     found = await self._fetch(kind) or found
+                except Unavailable:
+                    pass  # nothing is lost: it was not confirmed
+                except Exception as error:  # a defect of ours must not end the fetching without a word
+                    _log.error("fetching failed: channel %s, %s", self.name, type(error).__name__)
             if not found:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), self.settings.every_s)
@@ -101,7 +107,7 @@ class CoreReceiver:
         Raises:
             Unavailable: it could not be stored.
         """
-        operation = SUBMIT_ACK if "Ack" in kind else RESULTS
+        operation = SUBMIT_ACK if any(mark in kind for mark in _ACKNOWLEDGEMENTS) else RESULTS
         answer = await self._payer.exchange(
             self._payer.envelope(kind, operation, str(uuid.uuid4()), None), operation)
         if not isinstance(answer, Envelope):

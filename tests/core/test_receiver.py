@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
+import pytest
 
 from canonical.phi import Phi
 from canonical.receipt import Receipt, ReceiptMint
@@ -52,15 +53,16 @@ async def _until(true: Callable[[], bool]) -> None:
 
 
 class _Door:
-    def __init__(self, *, away: int = 0) -> None:
+    def __init__(self, *, away: int = 0, wrong: type[Exception] = Unavailable) -> None:
         self.taken: list[Submission] = []
         self.away = away
+        self.wrong = wrong
         self.refused = 0
 
     async def __call__(self, submission: Submission) -> Receipt:
         if self.refused < self.away:
             self.refused += 1
-            raise Unavailable
+            raise self.wrong
         self.taken.append(submission)
         return ReceiptMint().issue(str(len(self.taken)), submission.peek.control_id, 0)
 
@@ -75,9 +77,10 @@ async def test_results_of_a_batch_are_stored_and_confirmed_with_a_999() -> None:
         assert all(b"~AK9*A*1*1*1~" in one.replace(b"\n", b"") for one in payer.acknowledgements)
 
 
-async def test_nothing_is_confirmed_while_the_ledger_is_away() -> None:
-    """What could not be stored is offered again, and is confirmed once it is."""
-    door = _Door(away=2)
+@pytest.mark.parametrize("wrong", [Unavailable, TypeError])
+async def test_nothing_is_confirmed_while_the_ledger_is_away(wrong: type[Exception]) -> None:
+    """What could not be stored is offered again, and is confirmed once it is; so it is after a defect of ours."""
+    door = _Door(away=2, wrong=wrong)
     async with Payer() as payer:
         await _submit(payer, 1)
         async with _fetching(payer, door):
