@@ -9,6 +9,8 @@ import typer
 from rich.progress import track
 
 from canonical.findings import Rejection
+from console import person
+from console.commands import sheets
 from console.exits import OK, PROBLEMS
 from console.frame import DEFAULT_CONFIG, AsJson, Config, UserError, finish
 from console.house import House
@@ -68,6 +70,11 @@ def register(app: typer.Typer, house: House) -> None:
         to: Annotated[str, typer.Option(help="Also show what would be sent: a destination of the site (harbor), "
                                              "or a table (fhir/scheduling).")] = "",
         mask: Annotated[bool, typer.Option("--mask", help="Mask values, as for a message of a patient.")] = False,
+        html: Annotated[Path | None, typer.Option("--html", metavar="OUT", help="For a table of documents: also write the "
+                                                  "pages with the boxes of the fields, values masked.")] = None,
+        picture: Annotated[Path | None, typer.Option("--picture", metavar="IMAGE", help="PNG or JPEG that the page was read "
+                                                     "from, drawn into --html; needs --reveal.")] = None,
+        reveal: Annotated[bool, typer.Option("--reveal", help="Values in --html, too: who has that file has them.")] = False,
         config: Config = DEFAULT_CONFIG,
         as_json: AsJson = False,
     ) -> None:
@@ -82,7 +89,10 @@ def register(app: typer.Typer, house: House) -> None:
             raise UserError(f"{message}: {error.strerror}") from None
         if not raw.strip():
             raise UserError(f"{message}: the file is empty")
-        view = _tried(bench, full_name(bench, mapping), raw, site, to, mask=mask)
+        name = full_name(bench, mapping)
+        view = _tried(bench, name, raw, site, to, mask=mask)
+        if html is not None or picture is not None or reveal:
+            sheets.write(bench, name, raw, html, picture, reveal=reveal and not mask)
         Output(as_json).show(view, screens.tried)
         finish(OK if view.ok else PROBLEMS)
 
@@ -121,7 +131,7 @@ def _tried(bench: views.Workbench, name: str, raw: bytes, site: str, to: str, *,
     mapping = bench.library.mapping(name, known_site(bench, site))
     if not mapping.reads:
         raise UserError(f"{name}: this table does not read messages", "dragoman explain shows its `events`")
-    context = ReadContext(message_id="try", channel="try", received_at=0)
+    context = ReadContext(message_id="try", channel="try", received_at=person.now())
     try:
         trace: Trace = mapping.trace(bench.decode(mapping.format.family, raw), context)
     except Rejection as rejection:
