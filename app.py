@@ -95,7 +95,7 @@ class WiredHouse:
         from wiring.explainer import SiteExplainer
 
         assembly = assemble(config, compiled=False)
-        return SiteExplainer(assembly.site, assembly.library, codecs())
+        return SiteExplainer(assembly.site, assembly.library, codecs(), assembly.known)
 
     async def send(self, path: Path, host: str, port: int, timeout_s: float) -> Sent:
         """A file over MLLP."""

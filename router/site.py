@@ -200,6 +200,15 @@ class Retention(_Part, frozen=True, kw_only=True):
     days: Annotated[int, _Meta(ge=1, description="Not shorter than a partner may retry (D02).")] = 90
 
 
+class Documents(_Part, frozen=True, kw_only=True):
+    """What values read from pages are checked against."""
+
+    payers: Annotated[dict[str, str], _Meta(
+        description="Payer, as the code table `payer` calls it: pattern of its member ids.")] = {}
+    providers: Annotated[str, _Meta(description="File of the providers, relative to this one.")] = ""
+    patients: Annotated[str, _Meta(description="File of the patients, relative to this one.")] = ""
+
+
 class Site(_Part, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -220,6 +229,7 @@ class Site(_Part, frozen=True, kw_only=True):
     tasks: dict[str, TaskHandling] = {}
     review: Review = Review()
     decisions: dict[str, DecisionType] = {}
+    documents: Documents = Documents()
     broker: Broker = Broker()
     retention: Retention = Retention()
 
@@ -314,6 +324,8 @@ class _Check:
         for kind, rows, key in (("routes", site.routes, "route"), ("triage", site.triage, "rule")):
             self._rules(kind, rows, key, reached)
         self._workflow(site)
+        for place in (("providers",), ("patients",), *(("payers", payer) for payer in site.documents.payers)):
+            self._mark(("documents", *place), on_key=place[0] == "payers")
         for name in site.scorers:
             self._known(("scorers", name), name, self._scorers, "scorer", on_key=True)
         self._warnings += [document.located(UNREACHED, self._marks[f"destinations.{name}"])

@@ -25,12 +25,14 @@ from connectors.registry import CONNECTORS
 from connectors.x12.codec import X12Codec
 from connectors.x12.format import X12Format
 from mapper import document
+from mapper.extract.known import Known
 from mapper.format import Format
 from mapper.library import Library, read_folder, revision_of
 from router import site as site_config
 from router.answers import Peeking
 from router.scoring import NoShowRisk, Scorer
 from router.site import Channel, Destination, Loaded, Site
+from wiring import known as known_people
 from wiring import partners, profiles
 from wiring.answerer import Answerer, Books
 from wiring.codes import NO_MAPPINGS, NO_SITE
@@ -64,8 +66,12 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
     translator: SiteTranslator
     validators: Mapping[str, Validator]
     """Of the profiles, by name."""
+    known: Known
+    """What values on pages are checked against."""
+    known_files: Mapping[str, bytes]
+    """The files it was read from, by the name that the configuration gives them."""
     files: Mapping[str, bytes]
-    """Configuration and tables: what a revision consists of."""
+    """Configuration and tables: what a revision consists of. Of the files of people it has the hash."""
     revision: str
 
     @property
@@ -176,12 +182,13 @@ def assemble(folder: Path, *, compiled: bool = True) -> Assembly:
     return _assembly(folder, source, tables(outline(folder).mappings), compiled=compiled)
 
 
-def assembled(file: str, source: bytes, files: Mapping[str, bytes]) -> Assembly:
+def assembled(file: str, source: bytes, files: Mapping[str, bytes], known_files: Mapping[str, bytes]) -> Assembly:
     """A site from content that has been checked before (see `assemble`)."""
-    return _assembly(Path(file).parent, source, Library(files, formats()), compiled=True)
+    return _assembly(Path(file).parent, source, Library(files, formats()), known_files, compiled=True)
 
 
-def _assembly(folder: Path, source: bytes, library: Library, *, compiled: bool) -> Assembly:
+def _assembly(folder: Path, source: bytes, library: Library, known_files: Mapping[str, bytes] | None = None, *,
+              compiled: bool) -> Assembly:
     loaded = site_config.load(source, str(folder / SITE_FILE), connectors=CONNECTORS, mappings=library.names,
                               scorers=scorers())
     problems = [*library.problems, *(_used(loaded.site, library) if compiled else ()),
@@ -190,11 +197,15 @@ def _assembly(folder: Path, source: bytes, library: Library, *, compiled: bool) 
     if problems:
         raise Rejection(*problems)
     validators = profiles.validators(library.profiles)
-    files = {**library.files, SITE_FILE: source}
+    documents, marks = loaded.site.documents, loaded.marks
+    if known_files is None:
+        known_files = known_people.read_files(documents, folder, marks)
+    known = known_people.known(documents, known_files, marks)
+    files = {**library.files, SITE_FILE: source, **known_people.digests(known_files)}
     return Assembly(folder=folder, loaded=loaded, library=library, files=files, revision=revision_of(files),
-                    validators=validators,
+                    validators=validators, known=known, known_files=known_files,
                     translator=SiteTranslator(loaded.site, library, codecs(), validators,
-                                              partners.partners(library.partners)))
+                                              partners.partners(library.partners), known))
 
 
 def _used(site: Site, library: Library) -> list[Finding]:

@@ -49,6 +49,9 @@ NO_PROFILE: Final = declare(
 NO_PARTNER: Final = declare(
     "config.no_partner", Severity.FATAL, "There is no such trading partner, or it cannot be used here.",
     "Partners are the files of mappings/partners; they are for destinations whose tables write X12.")
+BAD_KNOWN: Final = declare(
+    "config.known", Severity.FATAL, "What values on pages are checked against cannot be used.",
+    "See `documents` in docs/configuration.md; files are CSV with the names of the columns first, or YAML.")
 PROFILE_PLACE: Final = declare(
     "profile.no_such_place", Severity.FATAL, "The profile names a segment or field that HL7 v2 does not have.",
     "Segments are written PV1, fields PID-3, components PID-5.1.")

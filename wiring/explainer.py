@@ -12,6 +12,7 @@ from canonical.findings import Rejection
 from canonical.phi import MASK
 from console.views.journey import Lineage, LineageRow
 from console.views.tables import lineage_rows
+from mapper.extract.known import Known
 from mapper.library import Library
 from mapper.mapping import Mapping as Table
 from mapper.mapping import ReadContext, Trace
@@ -33,12 +34,14 @@ class SiteExplainer:
         site: of today: it says which table a channel uses.
         library: the tables of today, for messages whose own are not kept.
         codecs: by format family.
+        known: what values on pages are checked against, today.
     """
 
-    def __init__(self, site: Site, library: Library, codecs: Codecs) -> None:
+    def __init__(self, site: Site, library: Library, codecs: Codecs, known: Known | None = None) -> None:
         self._site = site
         self._library = library
         self._codecs = codecs
+        self._known = known
 
     def lineage(self, message: Message, raw: bytes, files: Mapping[str, bytes] | None, *,
                 reveal: bool) -> Lineage:
@@ -75,7 +78,7 @@ class SiteExplainer:
         mapping = library.mapping(name, overlay(library, channel.site))
         wire: Any = self._codecs[mapping.format.family].decode(raw, message.charset or channel.charset)
         return mapping, mapping.trace(wire, ReadContext(message_id=message.id, channel=message.channel,
-                                                        received_at=message.received_at))
+                                                        received_at=message.received_at, known=self._known))
 
 
 def _said(message: Message, raw: bytes, *, reveal: bool) -> Lineage:

@@ -114,7 +114,8 @@ async def _bureau(stack: AsyncExitStack, assembly: Assembly, role: Role) -> Pool
     """Translating processes, where the site asks for them; None: the engine translates by itself."""
     if not (role.works and assembly.site.translators):
         return None
-    opening = Opening(str(assembly.folder / SITE_FILE), assembly.files[SITE_FILE], dict(assembly.library.files))
+    opening = Opening(str(assembly.folder / SITE_FILE), assembly.files[SITE_FILE], dict(assembly.library.files),
+                      dict(assembly.known_files))
     pool = Pool(opening, assembly.site.translators)
     stack.push_async_callback(pool.stop)
     await pool.start()

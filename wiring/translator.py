@@ -16,6 +16,7 @@ from connectors.base import Codec, Dispatch
 from connectors.hl7v2.validation import Validator
 from connectors.x12.acknowledge import ACKNOWLEDGEMENTS, told
 from connectors.x12.partner import Partner, addressed, scope
+from mapper.extract.known import Known
 from mapper.library import Library
 from mapper.mapping import ReadContext, WriteContext
 from router import internal
@@ -39,16 +40,18 @@ class SiteTranslator:
         codecs: by format family.
         validators: of the profiles that channels name.
         partners: that destinations name.
+        known: what values on pages are checked against.
     """
 
     def __init__(self, site: Site, library: Library, codecs: Codecs,
                  validators: Mapping[str, Validator] | None = None,
-                 partners: Mapping[str, Partner] | None = None) -> None:
+                 partners: Mapping[str, Partner] | None = None, known: Known | None = None) -> None:
         self._site = site
         self._library = library
         self._codecs: Final = codecs
         self._validators: Final = validators or {}
         self._partners: Final = partners or {}
+        self._known: Final = known
 
     def read(self, message: Message) -> Translation:
         """What a stored message says. Raises `Rejection`, see `router.translate.Translator`."""
@@ -65,7 +68,7 @@ class SiteTranslator:
         wire = self._codecs[mapping.format.family].decode(message.raw.reveal(), message.charset or channel.charset)
         departures = self._departures(channel.profile, wire)
         reading = mapping.read(wire, ReadContext(message_id=message.id, channel=message.channel,
-                                                 received_at=message.received_at))
+                                                 received_at=message.received_at, known=self._known))
         remarks = getattr(self._codecs[mapping.format.family], "remarks", None)
         findings = (*departures, *(remarks(wire) if remarks is not None else ()), *reading.findings)
         if not message.raw.reveal().isascii():

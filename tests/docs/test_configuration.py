@@ -18,6 +18,7 @@ _SECTIONS: Final = {part.splitlines()[0]: part for part in re.split(r"^## ", _PA
 _STRUCTS: Final[dict[str, type[msgspec.Struct]]] = {
     "The file": site.Site, "channels": site.Channel, "destinations": site.Destination, "retry": Policy,
     "routes": site.Route, "triage": site.Rule, "scorers": site.ScorerEntry, "broker": site.Broker,
+    "documents": site.Documents,
     "retention": site.Retention, "workflow": flow_config.WorkflowRule, "task": flow_config.TaskSpec,
     "tasks": flow_config.TaskHandling, "review": flow_config.Review, "decisions": flow_config.DecisionType}
 

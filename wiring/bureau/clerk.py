@@ -46,7 +46,7 @@ def main(source: BinaryIO, sink: BinaryIO) -> None:
     while len(head := source.read(HEAD)) == HEAD:
         letter = decoder.decode(source.read(length(head)))
         if isinstance(letter, Opening):
-            translator = assembled(letter.file, letter.source, letter.tables).translator
+            translator = assembled(letter.file, letter.source, letter.tables, letter.known).translator
             spare_the_collector()
             continue
         if translator is None:

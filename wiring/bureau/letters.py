@@ -26,6 +26,8 @@ class Opening(Letter, frozen=True, gc=False):
     file: str
     source: bytes
     tables: dict[str, bytes]
+    known: dict[str, bytes] = {}
+    """Files of people that pages are checked against."""
 
 
 class Incoming(msgspec.Struct, frozen=True, gc=False, array_like=True):
