@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -86,6 +87,26 @@ def _leaf(struct: type[Value] | None, put: Put) -> Any:
     return {"value": put.value}
 
 
+def placed(leaf: str, path: str, among: Collection[str]) -> str:
+    """Where a leaf stands in the entity of all values, told from the entity that has the one value of `path` only:
+    ``telecom(0).value`` of ``telecom(system=fax).value`` is ``telecom(1).value`` beside a telephone.
+
+    Args:
+        among: paths of all values, in the order in which they were put.
+    """
+    alone, there, said = "", "", ""
+    for piece, argument in re.findall(r"([^()]+)\(([^()]*)\)", path):
+        said += piece
+        brackets = dict.fromkeys(other[len(said) + 1:].partition(")")[0] for other in among if other.startswith(f"{said}("))
+        alone, there = f"{alone}{piece}(0)", f"{there}{piece}({sorted(brackets, key=_order).index(argument)})"
+        said += f"({argument})"
+    return there + leaf[len(alone):] if leaf.startswith(alone) else leaf
+
+
+def _order(bracket: str) -> tuple[bool, int]:
+    return not bracket.isdecimal(), int(bracket) if bracket.isdecimal() else 0
+
+
 def _closed(tree: Any) -> Any:
     """Lists were collected by what stands in their brackets: numbers first, in order, then the selected ones."""
     if not isinstance(tree, dict):
@@ -93,8 +114,7 @@ def _closed(tree: Any) -> Any:
     closed = {}
     for name, value in tree.items():
         if isinstance(value, dict) and value and all(_bracket(key) for key in value):
-            order = sorted(value, key=lambda key: (not key.isdecimal(), int(key) if key.isdecimal() else 0))
-            closed[name] = [_closed(value[key]) for key in order]
+            closed[name] = [_closed(value[key]) for key in sorted(value, key=_order)]
         else:
             closed[name] = _closed(value)
     return closed

@@ -256,11 +256,12 @@ class _Outputs:
             status=ReferralStatus.INCOMPLETE if missing else ReferralStatus.RECEIVED, evidence=read.evidence)
 
     def _lineage(self, read: FormReading) -> Iterator[Lineage]:
+        paths = [put.path for put in puts(read.results)] + [path for path, _ in read.template.constants]
         for result, each in zip(read.results, read.evidence, strict=True):
             if isinstance(each.value, str):
                 single: Any = build.entity(Referral, puts([result]))
                 for leaf in leaves(single):
-                    yield Lineage(_placed(leaf, result.path), reading.where(each), str(result.field.mark),
+                    yield Lineage(build.placed(leaf, result.path, paths), reading.where(each), str(result.field.mark),
                                   how=each.method if isinstance(each.method, str) else "value")
         for path, _ in read.template.constants:
             yield Lineage(path, "", str(read.template.mark), how="rule")
@@ -276,13 +277,6 @@ def puts(results: Sequence[Result]) -> list[Put]:
             row = table.inward.get(best.reading.value) if table is not None else None
             found.append(Put(result.path, best.reading.value, result.field.kind, row.display if row is not None else ""))
     return found
-
-
-def _placed(leaf: str, path: str) -> str:
-    """A leaf of an entity that has one value only, with the place that the value has among others of its list."""
-    head, _, rest = path.partition("(")
-    index, _, _ = rest.partition(")")
-    return leaf.replace(f"{head}(0)", f"{head}({index})", 1) if index.isdecimal() else leaf
 
 
 def print_of(key: str, of: Sequence[Page], read: FormReading) -> Print:

@@ -92,6 +92,22 @@ def test_a_page_becomes_a_referral_with_the_place_of_every_field() -> None:
         assert "documents/harbor_referral" in each.template
 
 
+def test_the_lineage_of_one_of_several_names_the_one() -> None:
+    """Z10 and W1: telephone and fax stand in one list, each with its own place on the page."""
+    source = PageDocument(source=SourceKind.OCR, producer="other", pages=(harbor(),))
+    trace = tables.library().mapping("documents/referral").trace(source, ReadContext(
+        message_id="M", channel="fax", received_at=RECEIVED))
+    entity = trace.reading.events[1].entity
+    assert isinstance(entity, Referral)
+    assert entity.referring
+    assert entity.referring.telecom
+    told = {each.field: each.source for each in trace.lineage[1]}
+    assert entity.referring.telecom[1].value == "(414) 555-0162"
+    assert told["referring.telecom(1).value"] == reader.where(field(entity, "referring.telecom(system=fax).value"))
+    assert told["referring.telecom(0).value"] == reader.where(field(entity, "referring.telecom(system=phone).value"))
+    assert len(told) == len(trace.lineage[1])
+
+
 def test_a_sure_reading_that_a_validator_refuses_is_not_used() -> None:
     """A1.3: confidence 0.99, and the check digit is wrong."""
     wrong = NPI[:-1] + str((int(NPI[-1]) + 1) % 10)
