@@ -16,7 +16,7 @@ TASKS: Final = "tasks"
 DECISIONS: Final = ("request-eligibility", "request-authorization")
 #: Types of tasks that are there without a rule of the site's own.
 TASK_TYPES: Final = ("review-field", "eligibility", "authorization", "demographics", "orphan-answer", "merge-conflict",
-                     "approval")
+                     "approval", "sort-document")
 #: What a person may answer.
 ACTIONS: Final = ("done", "reject", "confirm", "correct", "approve", "appeal", "match")
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from canonical.document import Document, Extracted, PageBox, Verdict
+from canonical.document import Document, DocumentStatus, Extracted, PageBox, Verdict
 from canonical.presence import ABSENT
 from canonical.referral import Referral, ReferralStatus
 from canonical.task import TaskStatus
@@ -15,6 +15,9 @@ from workflow.case import Case, Command, Question, Wish
 from workflow.policy import Policy
 
 REVIEW: Final = "review-field"
+SORT: Final = "sort-document"
+#: What a person must see before anybody trusts it: a fax of several patients, pages that no form recognises (A1.6).
+_SORTED: Final = {DocumentStatus.SPLIT: "split", DocumentStatus.REVIEW: "unknown-form"}
 #: States in which nobody cares any more for a doubtful field.
 _OVER: Final = frozenset({ReferralStatus.REJECTED, ReferralStatus.CANCELLED, ReferralStatus.EXPIRED,
                           ReferralStatus.CLOSED_LOOP})
@@ -38,6 +41,10 @@ def review(case: Case, policy: Policy, wish: Wish) -> None:
                 event="referral.completed", subject_key=case.key,
                 entity=Referral(status=ReferralStatus.COMPLETE, missing=None),
                 effect=("completed", case.key, case.event.id)))
+    elif isinstance(entity, Document) and entity.status in _SORTED:
+        wish.questions.append(Question(type=SORT, reason=f"DOCUMENT:{_SORTED[entity.status]}", playbook=SORT,
+                                       actions=("done", "reject"),
+                                       facts=(str(entity.sha256 or ""), str(entity.pages or ""))))
     elif isinstance(entity, Document) and entity.kind != "referral":  # that one is asked about as a referral
         wish.questions += [_anew(case, one) for one in _doubts(entity.fields or (), policy)]
 

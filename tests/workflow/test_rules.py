@@ -6,10 +6,12 @@ import msgspec
 import pytest
 
 from canonical.coverage import EligibilityCheck
+from canonical.document import Document
 from canonical.findings import Rejection
 from canonical.model import Appointment
 from router.site import load
 from tests.workflow.cases import KEY, NOW, POLICY, case, coverage, entity, reasons, visit, wish
+from workflow.decide import decide
 from workflow.eligibility import asked, check_key
 from workflow.policy import Handling, Policy, RequestRule, TaskRule
 
@@ -106,3 +108,15 @@ def test_the_facts_that_matter_make_another_question_and_others_do_not() -> None
     assert key(visit("2027-03-10T15:00:00-05:00")) == base
     assert len({base, key(visit("2027-03-11T09:00:00-05:00")), key(visit(), member_id="W2"), key(visit(), group="G"),
                 key(visit(services=[{"code": {"coding": [{"code": "70551"}]}}]))}) == 5
+
+
+def test_a_fax_of_several_patients_and_an_unknown_page_are_for_a_person() -> None:
+    """A1.6: out of the box, by no rule of the site; the same fax asks once, and what was filed asks nothing."""
+    def said(status: str) -> list[tuple[str, str, str]]:
+        document = entity(Document, identifiers=[{"value": "ab12", "type": "SHA256"}], status=status, kind="fax", pages=2)
+        found = decide(case(document, key="document:dragoman|ab12"), Policy())
+        return [(one.type, one.reason, one.queue) for one in found.questions]
+
+    assert said("split") == [("sort-document", "DOCUMENT:split", "sort-document")]
+    assert said("review") == [("sort-document", "DOCUMENT:unknown-form", "sort-document")]
+    assert said("extracted") == []
