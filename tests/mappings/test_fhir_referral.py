@@ -130,7 +130,7 @@ def test_a_number_given_later_brings_the_entry() -> None:
 
 
 def test_what_came_from_a_page_says_where_it_stands_and_how_sure_it_is() -> None:
-    """X34: evidence travels; what was read does not, beyond the value itself."""
+    """Evidence travels; what was read does not, beyond the value itself."""
     (request,) = by_kind(written(fax()).wire)["ServiceRequest"]
     first, second = ({part["url"]: next(value for key, value in part.items() if key != "url") for part in each["extension"]}
                      for each in request["extension"] if each["url"] == f"{BASE}evidence")
