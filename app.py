@@ -54,7 +54,7 @@ class WiredHouse:
         return Workbench(assembly.library, config / assembly.site.mappings,
                          lambda site: overlay(assembly.library, site),
                          lambda family, raw: families[family].decode(raw),
-                         lambda family, wire: families[family].encode(wire), destinations)
+                         lambda family, wire: families[family].encode(wire), destinations, assembly.known)
 
     def desk(self, config: Path) -> AbstractAsyncContextManager[Ledger]:
         """The ledger; the tables are not even read."""

@@ -15,7 +15,6 @@ from console.screens.sheets import Picture, Sheet
 from console.screens.sheets import html as drawn
 from console.views.tables import Workbench
 from mapper.extract.intake import DocumentMapping
-from mapper.extract.known import Known
 
 _PICTURES: Final = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
@@ -38,7 +37,7 @@ def write(bench: Workbench, name: str, raw: bytes, out: Path | None, picture: Pa
     except Rejection:
         return  # the findings on the screen say why there is nothing to draw
     today = datetime.fromtimestamp(person.now() / 1e6, UTC).date()
-    division, readings = mapping.extract(source, Known(), today)
+    division, readings = mapping.extract(source, bench.known, today)
     parts = [part for part in division.parts if part.template is not None]
     text = drawn(source, [Sheet(reading, part.pages) for part, reading in zip(parts, readings, strict=True)], name=name,
                  reveal=reveal, picture=_picture(picture, {page.image.sha256 for page in source.pages if page.image}))

@@ -131,7 +131,7 @@ def _tried(bench: views.Workbench, name: str, raw: bytes, site: str, to: str, *,
     mapping = bench.library.mapping(name, known_site(bench, site))
     if not mapping.reads:
         raise UserError(f"{name}: this table does not read messages", "dragoman explain shows its `events`")
-    context = ReadContext(message_id="try", channel="try", received_at=person.now())
+    context = ReadContext(message_id="try", channel="try", received_at=person.now(), known=bench.known)
     try:
         trace: Trace = mapping.trace(bench.decode(mapping.format.family, raw), context)
     except Rejection as rejection:

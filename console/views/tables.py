@@ -15,6 +15,7 @@ from console.views.findings import FindingView, finding_views
 from console.views.journey import LineageRow
 from console.views.leaves import value_at
 from mapper.cases import Suite
+from mapper.extract.known import Known
 from mapper.mapping import Trace
 from mapper.recorder import Lineage
 
@@ -33,6 +34,8 @@ class Workbench(msgspec.Struct, frozen=True):
     """(family, wire value) -> bytes."""
     destinations: Mapping[str, Target]
     """Destinations of the site, by name."""
+    known: Known = Known()
+    """What the site checks values on pages against."""
 
 
 class Target(msgspec.Struct, frozen=True):
