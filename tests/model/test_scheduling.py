@@ -65,7 +65,7 @@ def undoing_first(order: list[int]) -> list[int]:
     if UNDOING not in order:
         return order
     last = (UNDOING, UNDONE)
-    return [*(step for step in order if step not in last), *(one for each in last for one in order if one == each)]
+    return [step for step in order if step not in last] + sorted(step for step in order if step in last)
 
 
 def without_copies(known: dict[str, Any]) -> dict[str, Any]:
