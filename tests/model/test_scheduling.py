@@ -3,7 +3,8 @@
 Compared with the same messages in order: everything that is known of every visit and of every person. Versions are
 those of EVN-2. What an A08 said under a number that had been given up is not among the messages: where it arrives
 before the merge it stays with the old record. And what was said under the old number after the merge was undone comes
-behind the undoing: where it overtakes that, it has landed on the survivor, and its visit stays there; and an undoing comes behind its merge (docs/hl7v2.md).
+behind the undoing: where it overtakes that, it has landed on the survivor, and its visit stays there;
+and an undoing comes behind its merge (docs/hl7v2.md).
 """
 
 from __future__ import annotations
