@@ -12,7 +12,6 @@ from typing import Any, Final
 import msgspec
 
 from canonical.coverage import (
-    Answer,
     Benefit,
     BenefitPeriod,
     Difference,
@@ -147,16 +146,6 @@ def _failed(codes: list[str]) -> Status:
     if found & AWAY:
         return Status.PAYER_UNAVAILABLE
     return Status.REJECTED
-
-
-def authorization_needed(result: EligibilityResult, service: str) -> Answer:
-    """Whether the payer wants to be asked before a service. Unknown is not no (X31)."""
-    said = {benefit.authorization_required for benefit in result.benefits or ()
-            if benefit.authorization_required and service in (benefit.service_types or ())}
-    for answer in (Answer.YES, Answer.UNKNOWN, Answer.NO):
-        if answer in said:
-            return answer
-    return Answer.UNKNOWN
 
 
 def differences(ours: Patient, theirs: Patient) -> Iterator[Difference]:

@@ -30,7 +30,6 @@ Conditions: TypeAlias = tuple[tuple[tuple[str, ...], str], ...]
 _NAME: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$\-]*")
 _AND: Final = re.compile(r"\s+&\s+")
 _ANY: Final = "any"
-_FREE: Final = ("string", "number", "integer", "boolean")
 
 
 class _Step:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Final, TypeVar
 
@@ -134,5 +134,3 @@ class Wish(msgspec.Struct):
         if at > now:
             self.next_at = min(self.next_at or at, at)
 
-
-Decider = Callable[["Case"], Wish]

@@ -5,14 +5,12 @@ What is fetched is stored first and confirmed afterwards, so a payload that coul
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -25,6 +23,7 @@ from connectors.core.client import Payer
 from connectors.core.codes import DAMAGED
 from connectors.core.envelope import RESULTS, RESULTS_ACK, SUBMIT_ACK, Envelope
 from connectors.core.settings import CoreIn
+from connectors.polling import Polling
 
 _log = logging.getLogger(__name__)
 #: Payload types of an answer that has nothing to fetch: ``X12_005010_Response_NoBatchResultsFile``.
@@ -61,8 +60,7 @@ class CoreReceiver:
         self._peek = peek
         self._acknowledge = acknowledge
         self._payer = Payer(settings, now=now)
-        self._stopping = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._polling = Polling()
 
     @property
     def resources(self) -> Sequence[str]:
@@ -72,23 +70,15 @@ class CoreReceiver:
     async def start(self) -> None:
         """Read secrets and begin; the payer need not be there."""
         await self._payer.start()
-        self._stopping.clear()
-        self._task = asyncio.create_task(self._run())
+        self._polling.begin(self._run)
 
     async def stop(self, grace: float) -> None:
         """Finish the payload begun within `grace` seconds; one that is not confirmed is offered again."""
-        self._stopping.set()
-        if self._task is not None:
-            done, _ = await asyncio.wait({self._task}, timeout=grace)
-            if not done:
-                self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._polling.end(grace)
         await self._payer.stop(grace)
 
     async def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._polling.stopping:
             found = False
             for kind in self.settings.fetch:
                 try:
@@ -98,8 +88,7 @@ class CoreReceiver:
                 except Exception as error:  # a defect of ours must not end the fetching without a word
                     _log.error("fetching failed: channel %s, %s", self.name, type(error).__name__)
             if not found:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), self.settings.every_s)
+                await self._polling.pause(self.settings.every_s)
 
     async def _fetch(self, kind: str) -> bool:
         """One payload, if there is one. True where more may follow.

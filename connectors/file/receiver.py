@@ -36,6 +36,7 @@ from connectors.file.settings import FileIn
 from connectors.file.window import Window
 from connectors.hl7v2.batch import BATCH, Part, Tally
 from connectors.hl7v2.continuation import Joiner
+from connectors.polling import Polling
 
 _log = logging.getLogger(__name__)
 
@@ -73,8 +74,7 @@ class FileReceiver:
         self._seen: dict[str, tuple[int, int, float]] = {}
         """Size, time and since when both are so, by name: for ``ready: stable``."""
         self._lock = -1
-        self._stopping = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._polling = Polling()
 
     @property
     def resources(self) -> Sequence[str]:
@@ -103,44 +103,35 @@ class FileReceiver:
             os.close(lock)
             raise
         self._lock = lock
-        self._stopping.clear()
-        self._task = asyncio.create_task(self._run())
+        self._polling.begin(self._run)
 
     async def stop(self, grace: float) -> None:
         """Finish the file begun within `grace` seconds; one that is not finished is taken again at start."""
-        self._stopping.set()
         self._joiner.close()
-        if self._task is not None:
-            done, _ = await asyncio.wait({self._task}, timeout=grace)
-            if not done:
-                self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._polling.end(grace)
         if self._lock >= 0:
             os.close(self._lock)  # releases the lock too
             self._lock = -1
 
     async def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._polling.stopping:
             try:
                 await self._look()
             except Unavailable:
                 pass  # nothing is lost: the file waits in .work
             except OSError as error:
                 _log.error("folder cannot be used: channel %s, errno %s", self.name, error.errno)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self.settings.poll_s)
+            await self._polling.pause(self.settings.poll_s)
 
     async def _look(self) -> None:
         """Take what waits in ``.work``, then what is complete in the drop folder, oldest first."""
         claimed = await asyncio.to_thread(_listed, self._work)
         for entry in claimed:
-            if self._stopping.is_set():
+            if self._polling.stopping:
                 return
             await self._take(self._work / entry[1])
         for path in await asyncio.to_thread(self._complete):
-            if self._stopping.is_set():
+            if self._polling.stopping:
                 return
             work = await asyncio.to_thread(self._claim, path)
             if work is not None:

@@ -30,7 +30,6 @@ _HASH: Final = 16
 _EDGE: Final = 4
 """Shades of 256 that make an edge."""
 
-Grey = npt.NDArray[np.uint8]
 Ink = npt.NDArray[np.bool_]
 
 

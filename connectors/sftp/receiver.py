@@ -5,7 +5,6 @@ After a crash between the two a file is read again; its name, time and content a
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import hashlib
@@ -26,6 +25,7 @@ from canonical.findings import finding
 from canonical.phi import Phi
 from connectors.base import Accept, AckReport, Submission, Unavailable
 from connectors.fax.codec import peek, refusal
+from connectors.polling import Polling
 from connectors.sftp.codes import TOO_LARGE, UNREACHABLE
 from connectors.sftp.settings import SftpIn
 
@@ -52,8 +52,7 @@ class SftpReceiver:
         self._ack_report = ack_report
         self._now = now
         self._seen: dict[str, tuple[int, int, float]] = {}
-        self._stopping = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._polling = Polling()
         self._lock = -1
 
     @property
@@ -75,37 +74,25 @@ class SftpReceiver:
             os.close(lock)
             raise
         self._lock = lock
-        self._stopping.clear()
-        self._task = asyncio.create_task(self._run())
+        self._polling.begin(self._run)
 
     async def stop(self, grace: float) -> None:
         """Finish the file begun within `grace` seconds; one that is not finished is taken again at the next start."""
-        self._stopping.set()
-        if self._task is not None:
-            done, _ = await asyncio.wait({self._task}, timeout=grace)
-            if not done:
-                self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._polling.end(grace)
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
     async def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._polling.stopping:
             try:
                 async with self._connected() as folder:
-                    while not self._stopping.is_set():
+                    while not self._polling.stopping:
                         await self._look(folder)
-                        await self._pause(self.settings.poll_s)
+                        await self._polling.pause(self.settings.poll_s)
             except _FAULTS as error:
                 _log.warning("channel %s: %s (%s)", self.name, finding(UNREACHABLE), type(error).__name__)
-                await self._pause(self.settings.poll_s)
-
-    async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+                await self._polling.pause(self.settings.poll_s)
 
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[asyncssh.SFTPClient]:
@@ -141,7 +128,7 @@ class SftpReceiver:
                 ready.append((changed, name, size))
         self._seen = seen
         for changed, name, size in sorted(ready):
-            if self._stopping.is_set():
+            if self._polling.stopping:
                 return
             try:
                 await self._take(client, name, changed, size)

@@ -38,10 +38,6 @@ NOT_A_SEGMENT: Final = declare(
     "x12.not_a_segment", Severity.ERROR,
     "Text between two terminators does not begin with a segment identifier",
     "Usually a terminator inside a value: have the sender choose other delimiters.")
-EMPTY_SEGMENT: Final = declare(
-    "x12.empty_segment", Severity.INFO,
-    "There is nothing between two terminators",
-    "Nothing to do: the message was read and is kept as it came.")
 NO_TRAILER: Final = declare(
     "x12.no_trailer", Severity.ERROR,
     "A trailer is missing: the interchange, group or set does not end",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
@@ -22,42 +21,14 @@ BASIC: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!\"&'()*+,-./:;?= 
 EXTENDED: Final = BASIC | frozenset("abcdefghijklmnopqrstuvwxyz%@[]_{}\\|<>~#$^`")
 
 
-def decimal(text: str) -> Decimal | None:
-    """A value of type R (``-10.5``, ``.2``) as a number."""
-    return Decimal(text) if _DECIMAL.match(text) else None
+def is_number(text: str) -> bool:
+    """Type R: ``-10.5``, ``.2``."""
+    return _DECIMAL.match(text) is not None
 
 
-def implied(text: str, places: int) -> Decimal | None:
-    """A value of type N`places`: a whole number with an implied decimal point."""
-    return Decimal(text).scaleb(-places) if _INTEGER.match(text) else None
-
-
-def write_decimal(value: Decimal) -> str:
-    """Type R: no exponent, no zeros at the end, no point where none is needed, no zero before it (X12.6 §3.1.1.2)."""
-    text = format(value.normalize(), "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
-    if digits.startswith("0."):
-        digits = digits[1:]
-    return "0" if digits in ("", ".", "0") else sign + digits
-
-
-def write_implied(value: Decimal, places: int) -> str | None:
-    """Type N`places`; None where the value has more decimals than that."""
-    scaled = value.scaleb(places)
-    return str(int(scaled)) if scaled == scaled.to_integral_value() else None
-
-
-def percent(text: str) -> Decimal | None:
-    """Percentage as decimal (data element 954): ``.2`` is 20."""
-    value = decimal(text)
-    return None if value is None else value * 100
-
-
-def write_percent(value: Decimal) -> str:
-    """The way back: 20 is ``.2``."""
-    return write_decimal(value / 100)
+def is_integer(text: str) -> bool:
+    """Types N0 to N9: a whole number, whose decimal point is implied."""
+    return _INTEGER.match(text) is not None
 
 
 @lru_cache(maxsize=4096)

@@ -12,7 +12,7 @@ from canonical.findings import Code
 from connectors.x12 import guide_codes as codes
 from connectors.x12.codes import CHARACTER, NOT_A_SEGMENT
 from connectors.x12.edi import Segment, TransactionSet
-from connectors.x12.elements import decimal, fits, implied, is_date, is_time, period
+from connectors.x12.elements import fits, is_date, is_integer, is_number, is_time, period
 from connectors.x12.guide import PERIOD, ElementSpec, LoopSpec, SegmentSpec, guide, names
 from connectors.x12.loops import Loop, Misfit, Tree, places
 from connectors.x12.problem import Level, Problem, problem
@@ -182,12 +182,12 @@ class _Check:
         kind = element.type
         length = len(value)
         if kind == "R":
-            if decimal(value) is None:
+            if not is_number(value):
                 yield self._element(codes.ELEMENT_NUMBER, where)
                 return
             length = sum(char.isdecimal() for char in value)
         elif kind.startswith("N"):
-            if implied(value, 0) is None:
+            if not is_integer(value):
                 yield self._element(codes.ELEMENT_NUMBER, where)
                 return
             length = len(value.lstrip("-"))

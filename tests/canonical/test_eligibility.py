@@ -9,7 +9,6 @@ import pytest
 
 from canonical import history
 from canonical.coverage import (
-    Answer,
     Benefit,
     BenefitPeriod,
     CheckStatus,
@@ -18,7 +17,7 @@ from canonical.coverage import (
     EligibilityStatus,
     PayerError,
 )
-from canonical.eligibility import authorization_needed, concluded, differences, status_of
+from canonical.eligibility import concluded, differences, status_of
 from canonical.event import Event, Source, Version
 from canonical.model import Address, Date, HumanName, Identifier, Instant, Patient, Period
 
@@ -94,19 +93,6 @@ def test_contradictions_are_resolved_by_the_day_of_the_service(expected: Status,
     """X33: 346 begins, 347 ends, 291 and 307 are eligible stretches."""
     for order in itertools.permutations(benefits):
         assert state(*order) is expected
-
-
-def test_unknown_is_not_no() -> None:
-    """X31: EB11"""
-    def said(*answers: Answer) -> Answer:
-        return authorization_needed(EligibilityResult(benefits=tuple(
-            Benefit(information="1", service_types=("98",), authorization_required=answer) for answer in answers)), "98")
-
-    assert said() is Answer.UNKNOWN
-    assert said(Answer.NO) is Answer.NO
-    assert said(Answer.NO, Answer.UNKNOWN) is Answer.UNKNOWN
-    assert said(Answer.UNKNOWN, Answer.YES) is Answer.YES
-    assert authorization_needed(EligibilityResult(), "98") is Answer.UNKNOWN
 
 
 def _person(**fields: object) -> Patient:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from canonical.findings import Rejection
 from connectors.x12.build import CYCLE, Party, Stamp, batch, conform, control_number, isa, seal
@@ -14,15 +10,11 @@ from connectors.x12.delimiters import Delimiters
 from connectors.x12.edi import parse
 from connectors.x12.elements import (
     Period,
-    decimal,
-    implied,
     is_date,
+    is_integer,
+    is_number,
     is_time,
-    percent,
     period,
-    write_decimal,
-    write_implied,
-    write_percent,
 )
 from connectors.x12.judge import judge
 from connectors.x12.profile import ANYBODY, Profile
@@ -109,26 +101,14 @@ def test_a_partner_gets_the_delimiters_it_likes_or_the_message_is_refused() -> N
     assert caught.value.findings[0].code == "x12.delimiter_in_data"
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-10**12, max_value=10**12, places=4))
-def test_decimals_survive(value: Decimal) -> None:
-    """Type R"""
-    assert decimal(write_decimal(value)) == value
-    assert percent(write_percent(value)) == value
-
-
-@given(st.integers(-10**12, 10**12), st.integers(0, 9))
-def test_implied_decimals_survive(value: int, places: int) -> None:
-    """Types N0 to N9"""
-    number = implied(str(value), places)
-    assert number is not None
-    assert write_implied(number, places) == str(value)
-
-
-def test_numbers_are_written_without_anything_that_goes_without_saying() -> None:
-    """X12.6 §3.1.1.2"""
-    assert [write_decimal(Decimal(text)) for text in ("0.20", "10.50", "100", "0", "-0.5", "1E+3")] \
-        == [".2", "10.5", "100", "0", "-.5", "1000"]
-    assert write_implied(Decimal("10.505"), 2) is None
+@pytest.mark.parametrize(("text", "number", "whole"), [
+    ("10.5", True, False), (".2", True, False), ("-.5", True, False), ("100", True, True), ("-7", True, True),
+    ("", False, False),
+    ("1,5", False, False), ("+1", False, False), ("1.2.3", False, False), ("\u0663", False, False)])
+def test_numbers_are_known_by_their_form(text: str, number: bool, whole: bool) -> None:
+    """Types R and N0 to N9 (X12.6 §3.1.1)."""
+    assert is_number(text) is number
+    assert is_integer(text) is whole
 
 
 @pytest.mark.parametrize(("text", "qualifier", "meaning"), [
