@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, cast
 
 import msgspec
 import typer
@@ -212,8 +212,7 @@ def main(
 
 
 def _mapping() -> DocumentMapping:
-    mapping: Any = tables(MAPPINGS).mapping(TABLE)
-    return mapping  # type: ignore[no-any-return]
+    return cast("DocumentMapping", tables(MAPPINGS).mapping(TABLE))
 
 
 if __name__ == "__main__":

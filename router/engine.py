@@ -95,7 +95,7 @@ class Engine:
                  finish: Finish | None = None) -> None:
         bureau = bureau or InLine(translator, clock)
         # For jitter and the start of message ids, not for secrets: no system call for each.
-        chance = chance or random.Random(random.SystemRandom().getrandbits(64))  # noqa: S311
+        chance = chance or random.Random(random.SystemRandom().getrandbits(64))  # noqa: S311 - as said above
         self._site = site
         self._ledger = ledger
         self._broker = broker

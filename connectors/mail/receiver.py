@@ -119,7 +119,7 @@ class MailReceiver:
                 & hmac.compare_digest(data.password, self._secret.encode()))
         return AuthResult(success=good, handled=False)
 
-    async def handle_EHLO(self, server: SMTP, session: Session, envelope: Envelope, hostname: str,  # noqa: N802
+    async def handle_EHLO(self, server: SMTP, session: Session, envelope: Envelope, hostname: str,  # noqa: N802 - aiosmtpd names it
                           responses: list[str]) -> list[str]:
         """As many as are allowed."""
         alive = sum(1 for one in self._sessions if one.transport is not None and not one.transport.is_closing())
@@ -128,7 +128,7 @@ class MailReceiver:
         session.host_name = hostname
         return responses
 
-    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str,  # noqa: N802
+    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str,  # noqa: N802 - aiosmtpd names it
                           options: list[str]) -> str:
         """Those on the list of senders."""
         if not _listed(address, self.settings.senders):
@@ -137,7 +137,7 @@ class MailReceiver:
         envelope.mail_options.extend(options)
         return "250 OK"
 
-    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str,  # noqa: N802
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str,  # noqa: N802 - aiosmtpd names it
                           options: list[str]) -> str:
         """Those on the list of recipients."""
         if not _listed(address, self.settings.recipients):
@@ -146,7 +146,7 @@ class MailReceiver:
         envelope.rcpt_options.extend(options)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd names it
         """Store every attachment, then answer."""
         content = envelope.content
         raw = content if isinstance(content, bytes) else (content or "").encode("utf-8", "surrogateescape")

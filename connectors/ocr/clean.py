@@ -59,7 +59,7 @@ def grey(image: Image.Image) -> Image.Image:
 def resolution(width: int, height: int, stated: object) -> tuple[float, float]:
     """Dots an inch across and down: as stated where that can be, else those that make it a sheet of paper."""
     try:
-        across, down = (float(each) for each in stated)  # type: ignore[attr-defined]
+        across, down = (float(each) for each in stated)  # type: ignore[attr-defined] # not a pair: below
     except (TypeError, ValueError):
         across = down = 0.0
     narrow = across > 0 and width > 1200 and width / across < _WIDTH_IN / 2

@@ -143,7 +143,7 @@ class _Loader:
         fields: list[Field] = []
         rows = document.mapping(top.entries["fields"].value, top.mark, "fields")
         for entry in rows.entries.values():
-            self._try(lambda entry=entry: fields.extend(self._rows(struct, entry)))  # type: ignore[misc]
+            self._try(lambda entry=entry: fields.extend(self._rows(struct, entry)))  # type: ignore[misc] # mypy infers no type for a default
         trust = self._number(top.get("trust"), 1.0)
         kind = top.get("kind")
         if self._problems:

@@ -26,8 +26,8 @@ from tests.core.messages import inquiry
 @asynccontextmanager
 async def _fetching(payer: Payer, accept: object, form: str = "soap") -> AsyncIterator[object]:
     settings = CoreIn(url=payer.url, sender_id="NORTHGATE", receiver_id="ACME", every_s=0.05,
-                      envelope=form)  # type: ignore[arg-type]
-    it = build_receiver("results", settings, accept, lambda *_: None)  # type: ignore[arg-type]
+                      envelope=form)  # type: ignore[arg-type] # a literal, given as text
+    it = build_receiver("results", settings, accept, lambda *_: None)  # type: ignore[arg-type] # any door
     await it.start()
     try:
         yield it
@@ -136,7 +136,7 @@ async def test_a_damaged_payload_is_neither_stored_nor_confirmed() -> None:
         await _submit(payer, 1)
         async with _fetching(payer, door) as it:
             await _until(lambda: len(payer.confirmed) == 1)
-            assert it.failures == {"core.damaged": 1}  # type: ignore[attr-defined]
+            assert it.failures == {"core.damaged": 1}  # type: ignore[attr-defined] # yielded as object
     assert len(door.taken) == 1
 
 

@@ -82,8 +82,8 @@ def _dispatch(number: int, body: bytes = b"") -> Dispatch:
 
 
 async def _send(payer: Payer, *, form: str = "soap", body: bytes = b"", **settings: object) -> Outcome:
-    made = CoreOut(url=payer.url, sender_id="NORTHGATE", receiver_id="ACME", envelope=form,  # type: ignore[arg-type]
-                   timeout_s=2.0, **settings)  # type: ignore[arg-type]
+    made = CoreOut(url=payer.url, sender_id="NORTHGATE", receiver_id="ACME", envelope=form,  # type: ignore[arg-type] # a literal, given as text
+                   timeout_s=2.0, **settings)  # type: ignore[arg-type] # any setting
     async with _sending(made) as sender:
         return await sender.send(_dispatch(1, body))
 

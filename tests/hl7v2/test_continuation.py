@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from canonical.receipt import Receipt
 from connectors.base import Accept, Kept, Submission, Unavailable
 from connectors.file.settings import FileIn
 from connectors.file.spec import build_receiver
@@ -97,7 +98,7 @@ async def test_the_last_part_is_not_acknowledged_before_the_whole_is_stored() ->
     """K01, invariant 1: the ledger goes away between the two; the part that comes again completes the message."""
     door, away = Door(), [True]
 
-    async def accept(one: Submission):  # type: ignore[no-untyped-def]
+    async def accept(one: Submission) -> Receipt:
         if one.record is None and away[0]:
             raise Unavailable
         return await door.accept(one)

@@ -133,5 +133,5 @@ def test_a_null_is_never_cut() -> None:
 def test_a_slip_in_the_settings_is_found_when_they_are_read(settings: dict[str, object]) -> None:
     """C04, L02: by `dragoman check`."""
     with pytest.raises(ValueError):
-        Fit(**settings)  # type: ignore[arg-type]
+        Fit(**settings)  # type: ignore[arg-type] # wrong on purpose
     assert MllpOut(port=1).fit == Fit()

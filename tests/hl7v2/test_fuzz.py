@@ -134,7 +134,7 @@ def test_no_mutated_message_crashes_hangs_or_changes(tmp_path: Path) -> None:
             began = time.perf_counter()
             try:
                 outcome = exercise(raw)
-            except Exception as error:
+            except Exception as error:  # whatever it is, it must say which message it was
                 (tmp_path / "message").write_bytes(raw)
                 error.add_note(f"round {number}, message {index}, seed {name}: kept as {tmp_path / 'message'}")
                 raise

@@ -164,7 +164,7 @@ def test_the_end_is_read_as_openssl_reads_it(authority: Authority) -> None:
     """F18: RFC 5280 times, both kinds."""
     for days in (10, 9000, 12000):  # beyond 2049 the time is written otherwise
         cert, _ = authority.issue("server", "127.0.0.1", days=days)
-        ends = ssl.cert_time_to_seconds(ssl._ssl._test_decode_cert(cert)["notAfter"])  # type: ignore[attr-defined]
+        ends = ssl.cert_time_to_seconds(ssl._ssl._test_decode_cert(cert)["notAfter"])  # type: ignore[attr-defined] # no public reader of a file
         assert not_after(Path(cert).read_text(encoding="ascii")) == ends
     with pytest.raises(ValueError, match="no certificate"):
         not_after("nothing")

@@ -288,7 +288,7 @@ async def test_the_reading_process_knows_nothing_of_our_environment(monkeypatch:
 
     async def watched(*command: object, **options: object) -> object:
         seen.append(options["env"])
-        return await real(*command, **options)  # type: ignore[arg-type]
+        return await real(*command, **options)  # type: ignore[arg-type] # passed through
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", watched)
     await pages_of(b"%PDF-1.7\nnothing")

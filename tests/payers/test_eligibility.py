@@ -36,7 +36,7 @@ async def test_every_inquiry_has_a_number_of_its_own_and_a_repeated_attempt_the_
     async with Payer(plan=Plan("lost at 2")) as payer, clinic(tmp_path, payer) as site:
         for number in (1, 2, 3):
             await site.books(number)
-            await site.until(lambda upto=number: answers(site, upto))  # type: ignore[misc]
+            await site.until(lambda upto=number: answers(site, upto))  # type: ignore[misc] # mypy infers no type for a default
         controls = [parse(one.body).interchanges[0].header.element(13) for one in payer.sink.arrivals]
         assert controls == ["000000001", "000000002", "000000002", "000000003"]
         assert payer.sink.arrivals[1].body == payer.sink.arrivals[2].body

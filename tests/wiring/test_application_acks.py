@@ -134,7 +134,7 @@ async def test_a_parked_message_waits_for_a_person() -> None:
             await world.becomes(control_id, MessageState.PARKED, TABLE)
         await world.acks.turn()
         assert world.told() == []
-        ids = [(await world.ledger.message(control_id)).id for control_id in ("M1", "M2")]  # type: ignore[union-attr]
+        ids = [(await world.ledger.message(control_id)).id for control_id in ("M1", "M2")]  # type: ignore[union-attr] # both are there
         audit = AuditEntry(at=world.clock.now(), actor="a", action="b", subject="c", reason="d")
         await world.ledger.requeue_messages(ids[:1], audit)
         await world.ledger.discard_messages(ids[1:], audit)

@@ -19,7 +19,7 @@ def outcome(text: str) -> dict[str, Any]:
         with X12ModelReader(text) as reader:
             models = list(reader.models())
         return {"ok": bool(models), "loops": [loops(json.loads(each.json())) for each in models]}
-    except Exception as error:
+    except Exception as error:  # the peer's own faults are its verdict
         return {"ok": False, "why": type(error).__name__}
 
 

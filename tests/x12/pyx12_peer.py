@@ -17,7 +17,7 @@ def outcome(text: str) -> dict[str, Any]:
     answer = io.StringIO()
     try:
         valid = pyx12.x12n_document.x12n_document(pyx12.params.params(), io.StringIO(text), answer, None)
-    except Exception as error:
+    except Exception as error:  # the peer's own faults are its verdict
         return {"ok": False, "why": f"{type(error).__name__}: {error}"}
     return {"ok": bool(valid), "why": "" if valid else answer.getvalue()}
 
