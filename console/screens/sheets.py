@@ -26,11 +26,11 @@ WIDTH: Final = 1000
 LETTER: Final = 11 / 8.5
 _SIGNS: Final = {Verdict.VALID: "✓", Verdict.INVALID: "✗", Verdict.UNKNOWN: "?"}
 _WORDS: Final = {"refused": "refused by a validator", "doubtful": "below the shipped threshold", "missing": "not found",
-                 "sure": "taken without a question"}
+                 "sure": "taken"}
 _STYLE: Final = """
 body { font: 14px/1.4 system-ui, sans-serif; margin: 1.5rem; color: #1c2530; background: #f4f5f7; }
-section { display: grid; grid-template-columns: minmax(20rem, 3fr) minmax(24rem, 2fr); gap: 1.5rem; align-items: start; }
-svg { width: 100%; background: #fff; border: 1px solid #b9c1cb; }
+section { display: grid; grid-template-columns: minmax(20rem, 1fr) minmax(24rem, 1fr); gap: 1.5rem; align-items: start; }
+svg { width: 100%; position: sticky; top: 1rem; background: #fff; border: 1px solid #b9c1cb; }
 svg text { font-family: sans-serif; fill: #333; }
 .bar { fill: #c9ced6; }
 .mark { fill: none; stroke: #333; stroke-width: 2; }
