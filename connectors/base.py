@@ -99,6 +99,30 @@ class Resumes(Protocol):
 Answer: TypeAlias = Callable[[Submission, Receipt], Awaitable[Phi[bytes] | None]]
 
 
+class Arrival(msgspec.Struct, frozen=True):
+    """One message of a payload that may hold several."""
+
+    raw: bytes
+    peek: Peek
+    park: Finding | None = None
+    """See `Submission.park`."""
+
+
+#: Cuts a payload into messages and looks at each by what was agreed with its sender. Raises `Unavailable`.
+Hear: TypeAlias = Callable[[bytes], Awaitable[Sequence[Arrival]]]
+
+
+class Numbering(Protocol):
+    """The ledger's control numbers (`store.ledger.Numbers`), for receivers that count what they get and what they answer.
+    Both raise `Unavailable`."""
+
+    async def number(self, scope: str, holder: str, at: int) -> int:
+        """The number of `holder` in a sequence of ours; the same ever after."""
+
+    async def claim(self, scope: str, number: int, holder: str, at: int) -> str:
+        """Whose a number of a partner's is: `holder`'s, if nobody had it before."""
+
+
 class Receiver(Protocol):
     """A listening or polling edge."""
 
@@ -231,3 +255,5 @@ class ConnectorSpec(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     ``out``: ``build(name, settings) -> Sender``."""
     answers: bool = False
     """``in``: its receivers can answer a question on the connection that asked; ``build`` takes an `Answer` last."""
+    trading: bool = False
+    """``in``: its receivers take what trading partners send; ``build`` takes a `connectors.x12.reception.Reception` last."""

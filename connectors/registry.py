@@ -20,13 +20,13 @@ from connectors.http.spec import HTTP_IN, HTTP_OUT
 from connectors.inside import ANSWERS_IN
 from connectors.mail.spec import MAIL_IN
 from connectors.ocr.spec import OCR_OUT
-from connectors.sftp.spec import SFTP_IN
+from connectors.sftp.spec import SFTP_IN, SFTP_OUT
 
 #: By (name, direction); direction is ``in`` or ``out``.
 CONNECTORS: Final[Mapping[tuple[str, str], ConnectorSpec[Any]]] = {
     (spec.name, spec.direction): spec
     for spec in (MLLP_IN, HTTP_IN, FILE_IN, MLLP_OUT, HTTP_OUT, FHIR_OUT, FILE_OUT, CORE_OUT,
-                 OCR_OUT, UNPACK_OUT, ANSWERS_IN, MAIL_IN, SFTP_IN, CORE_IN)}
+                 SFTP_OUT, OCR_OUT, UNPACK_OUT, ANSWERS_IN, MAIL_IN, SFTP_IN, CORE_IN)}
 
 
 def schema(spec: ConnectorSpec[Any]) -> dict[str, Any]:

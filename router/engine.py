@@ -16,7 +16,7 @@ from typing import Final
 from canonical.clock import Clock
 from canonical.findings import Rejection, Severity, declare, finding
 from canonical.phi import Phi
-from connectors.base import Receiver, Sender
+from connectors.base import Hear, Receiver, Sender
 from mapper.document import Mark, located
 from router.answers import Answers, Peeking
 from router.broker import Broker
@@ -82,6 +82,7 @@ class Engine:
         sweep_s: seconds between looks at the ledger for what no doorbell told.
         respond: see `router.deliver.Gatekeeper`; by default through the door (`router.answers`).
         peeking: codec of each channel that takes answers.
+        hearing: who receives the answers of trading partners, by channel.
         finish: see `router.deliver.Gatekeeper`.
         chance: source of randomness; None for the system's.
     """
@@ -92,6 +93,7 @@ class Engine:
                  respond: Respond | None = None, chance: random.Random | None = None,
                  marks: Mapping[str, Mark] | None = None,
                  bureau: Bureau | None = None, peeking: Mapping[str, Peeking] | None = None,
+                 hearing: Mapping[str, Hear] | None = None,
                  finish: Finish | None = None) -> None:
         bureau = bureau or InLine(translator, clock)
         # For jitter and the start of message ids, not for secrets: no system call for each.
@@ -113,7 +115,7 @@ class Engine:
                                   lambda: len(self.worker.held), broker)
         self.door = Door(ledger, site.channels, site.partitions, MessageIds(clock, chance.getrandbits(24)),
                          broker.ring, self._pressure)
-        self._answers = Answers(self.door, site, peeking or {})
+        self._answers = Answers(self.door, site, peeking or {}, hearing or {})
         panel = Panel([(scorers[name], entry.deadline_ms / 1000, entry.answer, entry.events)
                        for name, entry in site.scorers.items()], clock)
         self.worker = Worker(owner, ledger, broker, self._outbox, gatekeepers, bureau,

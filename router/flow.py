@@ -26,7 +26,7 @@ from router.conditions import Facts
 from router.flow_config import TaskHandling, WorkflowRule
 from router.holding import Holding
 from router.site import Site, compile_when
-from store.ledger import Desk, Work
+from store.ledger import Desk, Numbers, Work
 from store.partition import partition_of
 from store.records import Look, Looked, NewMessage, NewTask, State, StoredTask
 from workflow import decide
@@ -40,7 +40,7 @@ _BEFORE_COMMIT: Final = point("flow.before_commit")
 _AFTER_COMMIT: Final = point("flow.after_commit")
 
 
-class Books(Work, Desk, Protocol):
+class Books(Work, Desk, Numbers, Protocol):
     """The parts of the ledger that looks read and write."""
 
 

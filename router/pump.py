@@ -27,12 +27,13 @@ from router.holding import Holding
 from router.internal import at_home
 from router.lanes import Gate
 from router.merges import aliases_of, lanes_of
+from router.refusals import Books, late
 from router.scoring import Advised, Panel
 from router.site import Destination
 from router.subjects import Batch, Step, Subjects
 from router.translate import SLICE_S, Bureau, Translation, place_of
 from router.triage import Rulebook
-from store.ledger import LeaseLost, LedgerUnavailable, Work
+from store.ledger import LeaseLost, LedgerUnavailable
 from store.partition import partition_of
 from store.records import (
     Decision,
@@ -132,7 +133,7 @@ class Pump:
         taken: told how many messages were looked at for the first time.
     """
 
-    def __init__(self, holding: Holding, work: Work, bureau: Bureau, rulebook: Rulebook, playbook: Playbook,
+    def __init__(self, holding: Holding, work: Books, bureau: Bureau, rulebook: Rulebook, playbook: Playbook,
                  panel: Panel, destinations: Mapping[str, Destination], outbound: Outbound,
                  ring: Callable[[Iterable[int]], None], clock: Clock, partitions: int,
                  taken: Callable[[int], None]) -> None:
@@ -345,7 +346,11 @@ class Pump:
             _BEFORE_TRANSLATE()
         plans = []
         reused = await self._work.reused([message.seq for message in messages if message.control_id])
-        for message, read in zip(messages, await self._bureau.read(messages), strict=True):
+        results = await self._bureau.read(messages)
+        refusals = {message.seq: await late(self._work, message, read.refused, self._clock.now())
+                    for message, read in zip(messages, results, strict=True)
+                    if isinstance(read, Translation) and read.refused}
+        for message, read in zip(messages, results, strict=True):
             if not self._gate.passes(message):  # one before it in this batch was parked
                 self._gate.block(message)
             elif isinstance(read, Rejection):
@@ -357,8 +362,12 @@ class Pump:
             elif read.unique_id and message.seq in reused and not _released(message):
                 done.append(self._park(message, (finding(REUSED_PARKED, at="MSH-10"), *read.findings), read.revision))
             else:
+                told, notes = refusals.get(message.seq, ((), ()))
+                if any(found.severity is Severity.FATAL for found in notes):
+                    done.append(self._park(message, (*notes, *read.findings), read.revision))
+                    continue
                 here, sent_on = at_home(message, read)
-                plans.append(Plan(message, here, list(here.findings), sent_on=sent_on))
+                plans.append(Plan(message, here, [*here.findings, *notes], sent_on=(*sent_on, *told)))
                 if message.seq in reused:
                     plans[-1].findings.append(finding(REUSED, at="MSH-10"))
         return plans

@@ -99,6 +99,9 @@ class Channel(_Part, frozen=True, kw_only=True):
     charset: Annotated[str, _Meta(description="Where the message does not say (C01).")] = ""
     profile: Annotated[str, _Meta(
         description="What its messages are validated against (HL7 v2): a file of mappings/profiles.")] = ""
+    partner: Annotated[str, _Meta(
+        description="The trading partner whose interchanges come in here (X12): a file of mappings/partners. Those of "
+                    "destinations that name this channel under `responses` are taken, too.")] = ""
     order_by: Annotated[Literal["patient", "channel"], _Meta(
         description="What must stay in order: the messages of a patient, or all of the channel.")] = "patient"
     accepts: Annotated[Names, _Meta(

@@ -21,6 +21,18 @@ from connectors.base import Dispatch
 from store.records import Delivery, Message
 
 
+class Refused(msgspec.Struct, frozen=True, gc=False):
+    """A message says that something we sent was refused, perhaps days ago."""
+
+    numbering: str
+    """The sequence from which what was sent got its number (`Dispatch.numbering`)."""
+    number: int
+    layer: str
+    """Code of the finding that says who refused it: ``core.set_rejected``."""
+    code: str
+    """The peer's own; may be empty."""
+
+
 class Translation(msgspec.Struct, frozen=True, kw_only=True):
     """What one message says."""
 
@@ -32,6 +44,8 @@ class Translation(msgspec.Struct, frozen=True, kw_only=True):
     """Content hash of the tables that were used."""
     patience_s: int = 0
     """How long it waits for the booking or the survivor that it builds on, where nothing is known of it (D05)."""
+    refused: tuple[Refused, ...] = ()
+    """What we sent and what was refused, where the message says so."""
     unique_id: bool = False
     """True where it must be parked if its sender has used its control id for something else (D01)."""
 

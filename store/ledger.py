@@ -307,6 +307,9 @@ class Numbers(Protocol):
         Another answer than `holder` is a duplicate control number with other content.
         """
 
+    async def holder(self, scope: str, number: int) -> str:
+        """Whose a number is: what a partner's acknowledgement speaks of. Empty where nobody has it (any more)."""
+
 
 class Ledger(Intake, Work, Lookup, Desk, Keeper, Numbers, Protocol):
     """All of it. Callers take the part they need."""

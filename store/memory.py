@@ -276,6 +276,9 @@ class MemoryLedger(MemoryTasks):
     async def claim(self, scope: str, number: int, holder: str, at: int) -> str:
         return self._numbers.setdefault((scope, number), (holder, at))[0]
 
+    async def holder(self, scope: str, number: int) -> str:
+        return self._numbers.get((scope, number), ("", 0))[0]
+
     def _known(self, delivery_ids: Collection[str]) -> list[Delivery]:
         unique = dict.fromkeys(delivery_ids)
         return [self._deliveries[key] for key in unique if key in self._deliveries]

@@ -156,6 +156,11 @@ class NewDelivery(Record, frozen=True, kw_only=True, gc=False):
         return "!" in self.id
 
 
+def event_of(delivery_id: str) -> str:
+    """The event of a delivery (`NewDelivery.id`)."""
+    return delivery_id.partition(">")[0]
+
+
 class Delivery(NewDelivery, frozen=True, kw_only=True):
     """A stored delivery."""
 

@@ -31,7 +31,7 @@ from mapper.mapping import ReadContext, Reading, WriteContext
 from router.questions import Questions, refusal
 from router.site import Answering, Channel, table_for
 from router.translate import place_of
-from store.ledger import LedgerUnavailable, Lookup
+from store.ledger import LedgerUnavailable, Lookup, Numbers
 from store.records import AuditEntry
 from wiring.translator import overlay
 
@@ -46,7 +46,7 @@ _SUCCESSFUL: Final = CodeableConcept(coding=(Coding(code="S", system="HL70181"),
 _UNSUCCESSFUL: Final = CodeableConcept(coding=(Coding(code="U", system="HL70181"),))
 
 
-class Books(Lookup, Protocol):
+class Books(Lookup, Numbers, Protocol):
     """What is read, and where it is recorded."""
 
     async def audit(self, entry: AuditEntry) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from canonical.clock import SystemClock
 from canonical.findings import Finding, Rejection, finding
-from connectors.base import Accept, AckReport, Receiver, Sender
+from connectors.base import Accept, AckReport, Hear, Receiver, Sender
 from connectors.fax.codec import PageCodec
 from connectors.fax.documents import DocumentCodec, DocumentFormat
 from connectors.fax.page_format import PageFormat
@@ -24,6 +24,8 @@ from connectors.json_format import JsonFormat
 from connectors.registry import CONNECTORS
 from connectors.x12.codec import X12Codec
 from connectors.x12.format import X12Format
+from connectors.x12.partner import Partner
+from connectors.x12.reception import Reception
 from mapper import document
 from mapper.extract.known import Known
 from mapper.format import Format
@@ -32,6 +34,8 @@ from router import site as site_config
 from router.answers import Peeking
 from router.scoring import NoShowRisk, Scorer
 from router.site import Channel, Destination, Loaded, Site
+from store.ledger import Numbers
+from store.memory import MemoryLedger
 from wiring import known as known_people
 from wiring import partners, profiles
 from wiring.answerer import Answerer, Books
@@ -64,6 +68,8 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
     loaded: Loaded
     library: Library
     translator: SiteTranslator
+    partners: Mapping[str, Partner]
+    """By name."""
     validators: Mapping[str, Validator]
     """Of the profiles, by name."""
     known: Known
@@ -83,15 +89,21 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
         """One receiver a channel, not started.
 
         Args:
-            books: the ledger, for channels that answer questions; without, they do not.
+            books: the ledger, for channels that answer questions and those of trading partners; without, none is
+                started.
         """
         made: dict[str, Receiver] = {}
         for name, channel in self.site.channels.items():
             answers = (Answerer(name, channel, self.library, books, SystemClock()).answer,) \
                 if channel.answers and books is not None else ()
-            made[name] = CONNECTORS[channel.connector, "in"].build(
-                name, channel.settings, self._door(channel, accept), report, *answers)
+            spec = CONNECTORS[channel.connector, "in"]
+            trading = (self.reception(name, books or MemoryLedger(partitions=1)),) if spec.trading else ()
+            made[name] = spec.build(name, channel.settings, self._door(channel, accept), report, *answers, *trading)
         return made
+
+    def reception(self, channel: str, numbers: Numbers) -> Reception:
+        """Receives what partners send on a channel."""
+        return Reception(partners.of_channel(self.site, channel, self.partners), partners.Counting(numbers))
 
     def _door(self, channel: Channel, accept: Accept) -> Accept:
         validator = self.validators.get(channel.profile)
@@ -115,10 +127,18 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
     def peeking(self) -> dict[str, Peeking]:
         """Codec of each channel, for answers that come back in as messages."""
         known = codecs()
+        return {name: known[family] for name, family in self._answering()}
+
+    def hearing(self, numbers: Numbers) -> dict[str, Hear]:
+        """Who receives the answers of trading partners, by channel."""
+        return {name: self.reception(name, numbers).hear for name, family in self._answering() if family == "x12"}
+
+    def _answering(self) -> list[tuple[str, str]]:
+        """Channels that take answers, with their format family."""
         taking = {one.responses for one in self.site.destinations.values() if one.responses}
         families = {name: {self.library.mapping(table).format.family
                            for table in site_config.tables_of(self.site.channels[name].mapping)} for name in taking}
-        return {name: known[next(iter(family))] for name, family in families.items() if len(family) == 1}
+        return [(name, next(iter(family))) for name, family in families.items() if len(family) == 1]
 
     def missing(self) -> list[Finding]:
         """What this machine lacks for some of the destinations; the site runs without."""
@@ -201,11 +221,11 @@ def _assembly(folder: Path, source: bytes, library: Library, known_files: Mappin
     if known_files is None:
         known_files = known_people.read_files(documents, folder, marks)
     known = known_people.known(documents, known_files, marks)
+    trading = partners.partners(library.partners)
     files = {**library.files, SITE_FILE: source, **known_people.digests(known_files)}
     return Assembly(folder=folder, loaded=loaded, library=library, files=files, revision=revision_of(files),
-                    validators=validators, known=known, known_files=known_files,
-                    translator=SiteTranslator(loaded.site, library, codecs(), validators,
-                                              partners.partners(library.partners), known))
+                    validators=validators, partners=trading, known=known, known_files=known_files,
+                    translator=SiteTranslator(loaded.site, library, codecs(), validators, trading, known))
 
 
 def _used(site: Site, library: Library) -> list[Finding]:

@@ -13,8 +13,9 @@ from canonical.event import Event
 from canonical.findings import Finding, Rejection, Severity, finding
 from canonical.phi import Phi
 from connectors.base import Codec, Dispatch
+from connectors.core.codes import INTERCHANGE, SET
 from connectors.hl7v2.validation import Validator
-from connectors.x12.acknowledge import ACKNOWLEDGEMENTS, told
+from connectors.x12.acknowledge import ACKNOWLEDGEMENTS, Disposition, told, verdicts
 from connectors.x12.partner import Partner, addressed, scope
 from mapper.extract.known import Known
 from mapper.library import Library
@@ -22,7 +23,7 @@ from mapper.mapping import ReadContext, WriteContext
 from router import internal
 from router.identity import control_id
 from router.site import Destination, Site, Tables, table_for, tables_of
-from router.translate import Translation
+from router.translate import Refused, Translation
 from store.records import Delivery, Message
 from wiring.codes import NO_TABLE, UNDECODABLE
 
@@ -61,7 +62,9 @@ class SiteTranslator:
         name = table_for(channel.mapping, message.message_type) if channel is not None else ""
         if channel is not None and acknowledges(channel.mapping, message.message_type):
             wire = self._codecs["x12"].decode(message.raw.reveal(), message.charset or channel.charset)
-            return Translation(findings=told(wire), revision=self._library.revision)
+            refused = tuple(Refused(one.sequence, one.number, (INTERCHANGE if one.whole else SET).name, one.code)
+                            for one in verdicts(wire) if one.disposition is Disposition.REJECTED)
+            return Translation(findings=told(wire), refused=refused, revision=self._library.revision)
         if channel is None or not name:
             raise Rejection(finding(NO_TABLE, row=f"channels.{message.channel}", at="MSH-9"))
         mapping = self._library.mapping(name, overlay(self._library, channel.site))

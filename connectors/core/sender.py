@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Final
 
 from canonical.findings import Rejection, finding
 from connectors.base import Delivered, Dispatch, Outcome, Rejected, Retry, Unknown
+from connectors.batching import Batching
 from connectors.core.answer import verdict
 from connectors.core.client import Payer
 from connectors.core.codes import INTERCHANGE, NO_ANSWER, NOT_X12, PAYER_AWAY, SET, SLOW
@@ -33,9 +32,7 @@ class CoreSender:
         self.name = name
         self._settings = settings
         self._payer = Payer(settings, now=now)
-        self._waiting: list[tuple[Dispatch, asyncio.Future[Outcome]]] = []
-        self._submitting: asyncio.Task[None] | None = None
-        self._full = asyncio.Event()
+        self._batches = Batching(self._submitted, settings.collect_s, settings.max_batch)
 
     async def start(self) -> None:
         """Read secrets and certificates; the payer need not be there."""
@@ -43,21 +40,14 @@ class CoreSender:
 
     async def stop(self, grace: float) -> None:
         """Submit what waits, within `grace` seconds, then close."""
-        self._full.set()
-        if self._submitting is not None:
-            await asyncio.wait([self._submitting], timeout=grace)
-            self._submitting.cancel()
-        for _, waiting in self._waiting:
-            if not waiting.done():
-                waiting.set_result(Retry("", finding(PAYER_AWAY, detail="the sender stopped before the batch left"),
-                                         free=True))
-        self._waiting = []
+        await self._batches.stop(grace, finding(PAYER_AWAY, detail="the sender stopped before the batch left"),
+                                 finding(NO_ANSWER, detail="the sender stopped before the batch was acknowledged"))
         await self._payer.stop(grace)
 
     async def send(self, dispatch: Dispatch) -> Outcome:
         """Deliver once."""
         if self._settings.mode == "batch":
-            return await self._collect(dispatch)
+            return await self._batches.send(dispatch)
         payload = dispatch.body.reveal()
         try:
             kind = payload_type(payload)
@@ -79,38 +69,17 @@ class CoreSender:
                          answer.free, answer.response)
         return answer
 
-    # -- batches ------------------------------------------------------------------------------------------
+    async def _submitted(self, batch: Sequence[Dispatch]) -> Sequence[Outcome]:
+        return [await self._submit(batch)] * len(batch)
 
-    async def _collect(self, dispatch: Dispatch) -> Outcome:
-        result: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((dispatch, result))
-        if len(self._waiting) >= self._settings.max_batch:
-            self._full.set()
-        if self._submitting is None or self._submitting.done():
-            self._submitting = asyncio.create_task(self._submit())
-        return await asyncio.shield(result)
-
-    async def _submit(self) -> None:
-        while self._waiting:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), self._settings.collect_s)
-            batch = self._waiting[:self._settings.max_batch]
-            del self._waiting[:len(batch)]
-            if len(self._waiting) < self._settings.max_batch:
-                self._full.clear()
-            said = await self._submitted([dispatch for dispatch, _ in batch])
-            for _, result in batch:
-                if not result.done():
-                    result.set_result(said)
-
-    async def _submitted(self, batch: Sequence[Dispatch]) -> Outcome:
+    async def _submit(self, batch: Sequence[Dispatch]) -> Outcome:
         payloads = [dispatch.body.reveal() for dispatch in batch]
         try:
             kind = payload_type(payloads[0])
         except Rejection as wrong:
             return Rejected("", wrong.findings[0])
         envelope = self._payer.envelope(kind, SUBMIT, " ".join(dispatch.identity for dispatch in batch),
-                                          b"".join(payloads))
+                                        b"".join(payloads))
         answer = await self._payer.exchange(envelope, SUBMIT)
         if not isinstance(answer, Envelope):
             return self._not_yet(answer)

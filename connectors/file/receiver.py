@@ -28,7 +28,7 @@ import msgspec
 from canonical.findings import Finding, Rejection, finding
 from canonical.phi import Phi
 from canonical.receipt import Receipt
-from connectors.base import Accept, AckReport, Recall, Submission, Unavailable
+from connectors.base import Accept, AckReport, Recall, Submission
 from connectors.file.codes import EMPTY, TOO_LARGE, UNREADABLE
 from connectors.file.kinds import Kind
 from connectors.file.response import Response
@@ -37,6 +37,7 @@ from connectors.file.window import Window
 from connectors.hl7v2.batch import BATCH, Part, Tally
 from connectors.hl7v2.continuation import Joiner
 from connectors.polling import Polling
+from connectors.x12.reception import Reception
 
 _log = logging.getLogger(__name__)
 
@@ -55,17 +56,19 @@ class FileReceiver:
         accept: The one door.
         ack_report: Told ``done`` or ``failed`` for each message that is stored.
         kind: What its files are.
+        reception: Receives interchanges instead: such a file is read as a whole.
         now: Time in seconds since the epoch, to be compared with times of files.
     """
 
     def __init__(self, name: str, settings: FileIn, accept: Accept, ack_report: AckReport, *,
-                 kind: Kind, now: Callable[[], float] = time.time) -> None:
+                 kind: Kind, reception: Reception | None = None, now: Callable[[], float] = time.time) -> None:
         self.name = name
         self.settings = settings
         self._joiner = Joiner(name, settings.continuation, accept)
         self.accept = self._joiner.accept if settings.format == "hl7v2" else accept
         self.ack_report = ack_report
         self.kind = kind
+        self.reception = reception
         self._now = now
         self._in: Final = Path(settings.path)
         self._work: Final = self._in / settings.work
@@ -74,7 +77,7 @@ class FileReceiver:
         self._seen: dict[str, tuple[int, int, float]] = {}
         """Size, time and since when both are so, by name: for ``ready: stable``."""
         self._lock = -1
-        self._polling = Polling()
+        self._polling = Polling(name, self._look, settings.poll_s)
 
     @property
     def resources(self) -> Sequence[str]:
@@ -103,7 +106,7 @@ class FileReceiver:
             os.close(lock)
             raise
         self._lock = lock
-        self._polling.begin(self._run)
+        self._polling.begin()
 
     async def stop(self, grace: float) -> None:
         """Finish the file begun within `grace` seconds; one that is not finished is taken again at start."""
@@ -113,18 +116,15 @@ class FileReceiver:
             os.close(self._lock)  # releases the lock too
             self._lock = -1
 
-    async def _run(self) -> None:
-        while not self._polling.stopping:
-            try:
-                await self._look()
-            except Unavailable:
-                pass  # nothing is lost: the file waits in .work
-            except OSError as error:
-                _log.error("folder cannot be used: channel %s, errno %s", self.name, error.errno)
-            await self._polling.pause(self.settings.poll_s)
-
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
         """Take what waits in ``.work``, then what is complete in the drop folder, oldest first."""
+        try:
+            await self._take_all()
+        except OSError as error:
+            self._polling.failed("folder cannot be used", f"errno {error.errno}")
+        return False
+
+    async def _take_all(self) -> None:
         claimed = await asyncio.to_thread(_listed, self._work)
         for entry in claimed:
             if self._polling.stopping:
@@ -177,13 +177,39 @@ class FileReceiver:
             size = (await asyncio.to_thread(work.stat)).st_size
             if size > self.settings.max_bytes:
                 raise Rejection(finding(TOO_LARGE, detail=f"more than {self.settings.max_bytes} bytes"))
-            refusals = await _Taking(self, work).run()
+            refusals = await (_Taking(self, work).run() if self.reception is None else
+                              self._hear(self.reception, work, size))
         except Rejection as rejection:
             refusals = list(rejection.findings)
         if refusals:
             await asyncio.to_thread(self._set_aside, work, refusals)
         else:
             await asyncio.to_thread(_move, work, self._done)
+
+    async def _hear(self, reception: Reception, work: Path, size: int) -> list[Finding]:
+        """Store the messages of a file of interchanges. Raises as `_take`."""
+        if size > self.settings.max_message_bytes:
+            raise Rejection(finding(TOO_LARGE, detail=f"more than {self.settings.max_message_bytes} bytes"))
+        arrivals = await reception.hear(await asyncio.to_thread(work.read_bytes))
+        window = Window(self.accept, self.settings.max_in_flight)
+        stored: list[tuple[Submission, Receipt]] = []
+        try:
+            for index, one in enumerate(arrivals):
+                peek = one.peek
+                if not peek.dedup:  # as of any message without an id of its own
+                    peek = msgspec.structs.replace(peek, dedup=_place(work.name, index, one.raw))
+                stored += await window.add(Submission(
+                    channel=self.name, raw=Phi(one.raw), peek=peek, peer=_given_name(work.name), park=one.park,
+                    parent_id=work.name if len(arrivals) > 1 else ""))
+            stored += await window.rest()
+        except asyncio.CancelledError:
+            window.cancel()
+            raise
+        finally:
+            await window.close()
+        for _, receipt in stored:
+            self.ack_report(receipt, "done" if receipt.positive else "failed", True)
+        return [receipt.finding for _, receipt in stored if receipt.finding is not None][:SHOWN]
 
     def _set_aside(self, work: Path, findings: Sequence[Finding]) -> None:
         """The explanation first: a file in ``failed`` is never without it."""
@@ -327,8 +353,12 @@ class _Taking:
                 self._refusals.append(receipt.finding)
 
     def _place(self, raw: bytes) -> bytes:
-        place = f"{self._work.name}\0{self._index}\0".encode("utf-8", "surrogateescape")
-        return hashlib.sha256(place + raw).digest()
+        return _place(self._work.name, self._index, raw)
+
+
+def _place(name: str, index: int, raw: bytes) -> bytes:
+    """The hash by which a message without an id of its own is known: its place in its file."""
+    return hashlib.sha256(f"{name}\0{index}\0".encode("utf-8", "surrogateescape") + raw).digest()
 
 
 def _files(path: Path) -> Iterator[os.DirEntry[str]]:

@@ -21,9 +21,10 @@ class FileIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     path: Annotated[str, Meta(min_length=1, description="The drop folder. It must exist.")]
     pattern: Annotated[str, Meta(min_length=1, description="Names taken, as in *.hl7. Names that begin with a "
                                                            "dot are never taken.")] = "*"
-    format: Annotated[Literal["hl7v2", "any", "document"], Meta(
-        description="'hl7v2': a file holds one message, several, or batches; 'any': a file is one message; 'document': a "
-                    "file is one fax, scan or reading of pages, told by its first bytes.")] = "hl7v2"
+    format: Annotated[Literal["hl7v2", "x12", "any", "document"], Meta(
+        description="'hl7v2': a file holds one message, several, or batches; 'x12': a file holds interchanges, and each "
+                    "transaction set is a message; 'any': a file is one message; 'document': a file is one fax, scan or "
+                    "reading of pages, told by its first bytes.")] = "hl7v2"
     ready: Annotated[Literal["stable", "rename"], Meta(
         description="When a file is complete: 'stable' its size and time have not changed for stable_s; "
                     "'rename' the sender writes under another name and renames, so it is complete as soon as "

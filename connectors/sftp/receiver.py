@@ -1,36 +1,30 @@
-"""Takes documents from a folder of an SFTP server: read, stored, and only then moved away on the server.
+"""Takes files from a folder of an SFTP server: read, stored, and only then moved away on the server.
 
 After a crash between the two a file is read again; its name, time and content are the same, and so it is known.
 """
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
-import logging
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
-from typing import Final
+from pathlib import Path
 
 import asyncssh
 import msgspec
-from msgspec import UNSET
 
-from canonical.findings import finding
 from canonical.phi import Phi
-from connectors.base import Accept, AckReport, Submission, Unavailable
+from connectors.base import Accept, AckReport, Arrival, Submission, Unavailable
 from connectors.fax.codec import peek, refusal
 from connectors.polling import Polling
+from connectors.sftp.client import FAULTS, connected, content, path_of, text
 from connectors.sftp.codes import TOO_LARGE, UNREACHABLE
 from connectors.sftp.settings import SftpIn
-
-_log = logging.getLogger(__name__)
-_FAULTS: Final = (OSError, asyncssh.Error, TimeoutError)
+from connectors.x12.reception import Reception
 
 
 class SftpReceiver:
@@ -40,19 +34,21 @@ class SftpReceiver:
         name: Name of the channel.
         settings: The server, the folder, and when a file in it is complete.
         accept: The one door.
-        ack_report: Told ``done`` or ``failed`` for each file, when it has been moved.
+        ack_report: Told ``done`` or ``failed`` for each message, when its file has been moved.
+        reception: Receives interchanges, for ``format: x12``.
         now: Seconds on a clock that never goes back.
     """
 
-    def __init__(self, name: str, settings: SftpIn, accept: Accept, ack_report: AckReport, *,
-                 now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, name: str, settings: SftpIn, accept: Accept, ack_report: AckReport, reception: Reception,
+                 *, now: Callable[[], float] = time.monotonic) -> None:
         self.name = name
         self.settings = settings
         self._accept = accept
         self._ack_report = ack_report
+        self._reception = reception
         self._now = now
         self._seen: dict[str, tuple[int, int, float]] = {}
-        self._polling = Polling()
+        self._polling = Polling(name, self._session, settings.poll_s)
         self._lock = -1
 
     @property
@@ -74,7 +70,7 @@ class SftpReceiver:
             os.close(lock)
             raise
         self._lock = lock
-        self._polling.begin(self._run)
+        self._polling.begin()
 
     async def stop(self, grace: float) -> None:
         """Finish the file begun within `grace` seconds; one that is not finished is taken again at the next start."""
@@ -83,40 +79,25 @@ class SftpReceiver:
             os.close(self._lock)
             self._lock = -1
 
-    async def _run(self) -> None:
-        while not self._polling.stopping:
-            try:
-                async with self._connected() as folder:
-                    while not self._polling.stopping:
-                        await self._look(folder)
-                        await self._polling.pause(self.settings.poll_s)
-            except _FAULTS as error:
-                _log.warning("channel %s: %s (%s)", self.name, finding(UNREACHABLE), type(error).__name__)
-                await self._polling.pause(self.settings.poll_s)
-
-    @contextlib.asynccontextmanager
-    async def _connected(self) -> AsyncIterator[asyncssh.SFTPClient]:
+    async def _session(self) -> bool:
+        """Look as long as the connection holds."""
         settings = self.settings
-        password = None if settings.password is UNSET else settings.password.read()
-        async with (
-            asyncssh.connect(
-                settings.host, settings.port, username=settings.user, known_hosts=settings.known_hosts, config=None,
-                client_keys=[settings.key] if settings.key else None, password=password, agent_path=None,
-                connect_timeout=settings.timeout_s, login_timeout=settings.timeout_s, keepalive_interval=15) as connection,
-            connection.start_sftp_client() as client,
-        ):
-            for name in (settings.done, settings.failed):
-                await client.makedirs(self._path(name), exist_ok=True)
-            yield client
-
-    def _path(self, *names: str) -> str:
-        return str(PurePosixPath(self.settings.path, *names))
+        try:
+            async with connected(settings) as client:
+                for name in (settings.done, settings.failed):
+                    await client.makedirs(path_of(settings, name), exist_ok=True)
+                while not self._polling.stopping:
+                    await self._look(client)
+                    await self._polling.pause(settings.poll_s)
+        except FAULTS as error:
+            self._polling.failed(UNREACHABLE.name, type(error).__name__)
+        return False
 
     async def _look(self, client: asyncssh.SFTPClient) -> None:
         seen: dict[str, tuple[int, int, float]] = {}
         ready: list[tuple[int, str, int]] = []
         for entry in await client.readdir(self.settings.path):
-            name = entry.filename if isinstance(entry.filename, str) else entry.filename.decode("utf-8", "surrogateescape")
+            name = text(entry.filename)
             if (entry.attrs.type != asyncssh.FILEXFER_TYPE_REGULAR or name.startswith(".") or "/" in name
                     or not fnmatchcase(name, self.settings.pattern)):
                 continue
@@ -136,32 +117,38 @@ class SftpReceiver:
                 return  # all of it again at the next look
 
     async def _take(self, client: asyncssh.SFTPClient, name: str, changed: int, size: int) -> None:
-        if size > self.settings.max_bytes:
-            _log.warning("channel %s: %s", self.name,
-                         finding(TOO_LARGE, detail=f"more than {self.settings.max_bytes} bytes"))
-            await self._move(client, name, self.settings.failed)
+        settings = self.settings
+        if size > settings.max_bytes:
+            self._polling.failed(TOO_LARGE.name, f"more than {settings.max_bytes} bytes")
+            await self._move(client, name, settings.failed)
             return
-        async with client.open(self._path(name), "rb") as file:
-            raw = _bytes(await file.read(self.settings.max_bytes + 1))
-        refused = refusal(raw)
-        known = hashlib.sha256(f"sftp\0{name}\0{changed}\0".encode("utf-8", "surrogateescape") + raw).digest()
-        receipt = await self._accept(Submission(
-            channel=self.name, raw=Phi(raw), peer=name, refusal=refused,
-            peek=msgspec.structs.replace(peek(raw), dedup=b"" if refused is not None else known)))
-        await self._move(client, name, self.settings.done if receipt.positive else self.settings.failed)
-        self._ack_report(receipt, "done" if receipt.positive else "failed", True)
+        async with client.open(path_of(settings, name), "rb") as file:
+            raw = content(await file.read(settings.max_bytes + 1))
+        receipts = [await self._accept(one) for one in await self._messages(name, changed, raw)]
+        taken = "done" if all(receipt.positive for receipt in receipts) else "failed"
+        await self._move(client, name, settings.done if taken == "done" else settings.failed)
+        for receipt in receipts:
+            self._ack_report(receipt, "done" if receipt.positive else "failed", True)
+
+    async def _messages(self, name: str, changed: int, raw: bytes) -> list[Submission]:
+        """What a file holds. What has no identity of its own is known by the file, its time and its content."""
+        refused = refusal(raw) if self.settings.format == "document" else None
+        arrivals = (await self._reception.hear(raw) if self.settings.format == "x12" else (Arrival(raw, peek(raw)),))
+        found = []
+        for index, one in enumerate(arrivals):
+            place = "\0".join(("sftp", name, str(changed), *([str(index)] if index else ()), "")).encode(
+                "utf-8", "surrogateescape")
+            own = one.peek.dedup if self.settings.format == "x12" else b""
+            dedup = b"" if refused is not None else own or hashlib.sha256(place + one.raw).digest()
+            found.append(Submission(
+                channel=self.name, raw=Phi(one.raw), peer=name, refusal=refused, park=one.park,
+                peek=msgspec.structs.replace(one.peek, dedup=dedup), parent_id=name if len(arrivals) > 1 else ""))
+        return found
 
     async def _move(self, client: asyncssh.SFTPClient, name: str, folder: str) -> None:
         """Never over a file that is there: SFTP's rename refuses, and then the time of taking is put behind the name."""
         try:
-            await client.rename(self._path(name), self._path(folder, name))
+            await client.rename(path_of(self.settings, name), path_of(self.settings, folder, name))
         except asyncssh.SFTPError:
-            await client.rename(self._path(name), self._path(folder, f"{name}.{time.time_ns()}"))
+            await client.rename(path_of(self.settings, name), path_of(self.settings, folder, f"{name}.{time.time_ns()}"))
         self._seen.pop(name, None)
-
-
-def _bytes(content: object) -> bytes:
-    """asyncssh's stubs leave open what a file that was opened for bytes gives."""
-    if not isinstance(content, bytes):
-        raise TypeError("a file opened for bytes gives bytes")
-    return content

@@ -15,10 +15,10 @@ from typing import Final
 import msgspec
 
 from canonical.findings import Finding, finding
-from connectors.x12.build import Party, Stamp, control_number, gs, interchange, isa
+from connectors.x12.build import ONLY_SET, Party, Stamp, control_number, gs, interchange, isa, sequence
 from connectors.x12.codes import ACKNOWLEDGED
 from connectors.x12.delimiters import STANDARD, Delimiters, choose_delimiters
-from connectors.x12.edi import Message, Segment, TransactionSet, cut, new_segment
+from connectors.x12.edi import Interchange, Message, Segment, TransactionSet, cut, new_segment
 from connectors.x12.guide_codes import HAS_ELEMENT_ERRORS
 from connectors.x12.judge import GroupVerdict, SetVerdict, Verdict
 from connectors.x12.problem import Level, Problem
@@ -267,13 +267,48 @@ class GroupReply(msgspec.Struct, frozen=True):
 
 def replies(message: Message) -> list[InterchangeReply | GroupReply]:
     """The acknowledgements in a message: TA1 first, then 999 and 997 in wire order."""
-    found: list[InterchangeReply | GroupReply] = []
+    return [reply for each in message.interchanges for reply in _replies(each)]
+
+
+def _replies(each: Interchange) -> list[InterchangeReply | GroupReply]:
+    parts = cut(each)
+    return [*(InterchangeReply(segment.element(1).strip(), segment.element(2), segment.element(3), segment.element(4),
+                               segment.element(5)) for segment in parts.acknowledgements),
+            *(_reply(one) for one in parts.sets if one.id in ACKNOWLEDGEMENTS)]
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What an acknowledgement says of one interchange of ours."""
+
+    sequence: str
+    """Where it got its number (`connectors.x12.build.sequence`)."""
+    number: int
+    disposition: Disposition
+    whole: bool
+    """True for a TA1: of the interchange; else of the set in it."""
+    code: str
+    """TA105, or IK501 (AK901 where the set is not named); empty where it is no code."""
+
+
+def verdicts(message: Message) -> list[Said]:
+    """What acknowledgements say of our interchanges, each of which holds one group with one set (`ONLY_SET`): so ISA13
+    and GS06 are one number, by which the interchange is found (X11). What it says of other sets is none of ours."""
+    found = []
     for each in message.interchanges:
-        parts = cut(each)
-        found += [InterchangeReply(segment.element(1).strip(), segment.element(2), segment.element(3), segment.element(4),
-                                   segment.element(5)) for segment in parts.acknowledgements]
-        found += [_reply(one) for one in parts.sets if one.id in ACKNOWLEDGEMENTS]
+        us, them = (f"{each.header.element(n).strip()}/{each.header.element(n + 1).strip()}" for n in (7, 5))
+        for reply in _replies(each):
+            number = _number(reply.control)
+            if isinstance(reply, InterchangeReply):
+                found.append(Said(sequence(us, them), number, reply.disposition, True, _code(reply.note)))
+            else:
+                own = next((one.code for one in reply.sets if one.control == ONLY_SET), reply.code)
+                found.append(Said(sequence(us, them), number, reply.of(ONLY_SET), False, _code(own)))
     return found
+
+
+def _code(text: str) -> str:
+    """A code that may be shown."""
+    return text if text.isalnum() and len(text) <= 3 else ""
 
 
 def told(message: Message) -> tuple[Finding, ...]:
@@ -337,6 +372,6 @@ def _number(text: str) -> int:
 
 
 __all__ = [
-    "Disposition", "ElementError", "GroupReply", "InterchangeReply", "SegmentError", "SetReply", "Ta1", "acknowledge",
-    "control_number", "disposition", "replies", "told",
+    "Disposition", "ElementError", "GroupReply", "InterchangeReply", "Said", "SegmentError", "SetReply", "Ta1",
+    "acknowledge", "control_number", "disposition", "replies", "told", "verdicts",
 ]

@@ -16,6 +16,8 @@ from connectors.x12.profile import Profile
 
 #: Control numbers on the wire have nine digits; the ledger's go on for ever.
 CYCLE: Final = 999_999_999
+#: ST02 of the first set of a group; what we ask, one question a delivery, has no other.
+ONLY_SET: Final = "0001"
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -44,6 +46,11 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
 def control_number(number: int, width: int = 0) -> str:
     """A number of the ledger as it is written: ``1`` to ``999999999``, then from 1 again."""
     return str((number - 1) % CYCLE + 1).zfill(width)
+
+
+def sequence(us: str, them: str) -> str:
+    """The ledger's sequence of what we send: one a pair of sender and receiver (X02), each as ``ZZ/CLINIC``."""
+    return f"x12:ISA:{us}:{them}"
 
 
 def isa(sender: Party, receiver: Party, stamp: Stamp, delimiters: Delimiters = STANDARD, *, usage: str = "T",

@@ -146,15 +146,16 @@ def _code(problems: Iterable[Problem]) -> str:
     return code
 
 
-def judge(interchange: Whole, profile: Profile = ANYBODY, *, duplicate: bool = False) -> Verdict:
+def judge(interchange: Whole, profile: Profile = ANYBODY, *, duplicate: bool = False, guides: bool = True) -> Verdict:
     """The verdict over a whole interchange.
 
     Args:
         interchange: as parsed.
         profile: what was agreed with the partner.
         duplicate: its control number was used before for another content (X07).
+        guides: False to judge the envelope alone, and not what stands in the sets.
     """
-    court = Judge(profile)
+    court = Judge(profile, guides=guides)
     court.begin(interchange.header, interchange.delimiters, sound=interchange.sound, duplicate=duplicate)
     parts = cut(interchange)
     if interchange.prefix.strip(" \t\r\n\x00\ufeff"):
@@ -226,8 +227,9 @@ def judge_pieces(pieces: Iterable[Piece], profile: Profile = ANYBODY, *, duplica
 class Judge:
     """Hears an interchange in wire order: `begin`, then `group`, `set` …, `end_group` …, and `end`."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, *, guides: bool = True) -> None:
         self._profile = profile
+        self._guides = guides
         self._problems: list[Problem] = []
         self._groups: list[GroupVerdict] = []
         self._numbers: set[str] = set()
@@ -330,6 +332,8 @@ class Judge:
         expected = _group_of(each.id)
         if each.group is not None and expected and each.group.element(1) != expected:
             note(codes.GROUP_MISMATCH, "6", "ST-01", f"a {each.id} stands in a group {expected}")
+        if not self._guides:
+            return found
         purpose = each.segments[1].element(2) if length > 1 else ""
         known = find(each.id, each.guide, purpose)
         if known is None:

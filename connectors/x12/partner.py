@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import msgspec
 
 from canonical.findings import Rejection
-from connectors.x12.build import Stamp, conform, seal
+from connectors.x12.build import Stamp, conform, seal, sequence
 from connectors.x12.edi import Interchange, Message, parse
 from connectors.x12.judge import judge
 from connectors.x12.problem import Problem
@@ -98,7 +98,7 @@ def scope(message: Message) -> str:
     """The sequence that gives the message its number: one a pair of sender and receiver (X02)."""
     header = message.interchanges[0].header
     us, them = (f"{header.element(n).strip()}/{header.element(n + 1).strip()}" for n in (5, 7))
-    return f"x12:ISA:{us}:{them}"
+    return sequence(us, them)
 
 
 def numbered(body: bytes, number: int) -> bytes:

@@ -27,12 +27,12 @@ def peek(raw: bytes) -> Peek:
     """Peek at a message (see `connectors.base.Peek`). Never raises, whatever the bytes."""
     start = _START.search(raw)
     if start is None:
-        return Peek(lanes=(_own_lane(raw),), findings=(finding(NO_HEADER, at="byte 0"),))
+        return Peek(lanes=(own_lane(raw),), findings=(finding(NO_HEADER, at="byte 0"),))
     text, _ = decode(raw[start.start():])
     try:
         delimiters, _ = read_delimiters(text[:LONGEST_HEADER + 8192])
     except Rejection as rejection:
-        return Peek(lanes=(_own_lane(raw),), findings=rejection.findings)
+        return Peek(lanes=(own_lane(raw),), findings=rejection.findings)
     look = _Look(text, delimiters)
     isa, gs, st = look.header, look.named("GS"), look.named("ST")
     control = "/".join(part for part in (_at(isa, 13), _at(gs, 6), _at(st, 2)) if part)
@@ -48,7 +48,7 @@ def peek(raw: bytes) -> Peek:
         message_type=_clean(kind),
         control_id=_clean(control),
         sender=_clean(f"{_at(isa, 6)}|{_at(gs, 2)}"),
-        lanes=look.lanes() or (_own_lane(raw),),
+        lanes=look.lanes() or (own_lane(raw),),
         processing_id=_clean(_at(isa, 15)),
         version=_clean(_at(st, 3) or _at(gs, 8)),
         dedup=look.dedup() if _at(isa, 13) else b"",
@@ -102,7 +102,8 @@ def _at(elements: list[str], number: int) -> str:
     return elements[number].strip() if number < len(elements) else ""
 
 
-def _own_lane(raw: bytes) -> str:
+def own_lane(raw: bytes) -> str:
+    """The lane of a message that belongs to nobody known."""
     return "message:" + hashlib.sha256(raw).hexdigest()[:32]
 
 

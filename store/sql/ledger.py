@@ -284,6 +284,10 @@ class SqlLedger(SqlTasks):
     async def claim(self, scope: str, number: int, holder: str, at: int) -> str:
         return await self._writer.task(lambda tx: claim(tx, self._is.numbers, scope, number, holder, at))
 
+    async def holder(self, scope: str, number: int) -> str:
+        found = await self._read(self._is.numbers.holder_of, rows.text_in(scope), number)
+        return rows.text_out(found[0][0]) if found else ""
+
     # -- desk: look ---------------------------------------------------------------------------------------
 
     async def _search(self, query: Select[Any]) -> Sequence[Row]:

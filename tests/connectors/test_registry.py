@@ -18,7 +18,7 @@ EVERY = pytest.mark.parametrize("spec", CONNECTORS.values(), ids=lambda spec: f"
 def test_each_is_found_by_name_and_direction() -> None:
     assert set(CONNECTORS) == {("mllp", "in"), ("http", "in"), ("file", "in"), ("mllp", "out"), ("http", "out"),
                                ("fhir", "out"), ("file", "out"), ("core", "out"), ("ocr", "out"), ("unpack", "out"),
-                               ("answers", "in"), ("mail", "in"), ("sftp", "in"), ("core", "in")}
+                               ("answers", "in"), ("mail", "in"), ("sftp", "in"), ("sftp", "out"), ("core", "in")}
     for (name, direction), spec in CONNECTORS.items():
         assert (spec.name, spec.direction) == (name, direction)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -47,8 +47,9 @@ channels:
     mapping: {"271": x12/271, "278": x12/278_response}
   payer-files:
     connector: file
-    mapping: ANSWER
-    settings: {path: "INBOX", format: any, stable_s: 0, poll_s: 0.05}
+    mapping: {"271": x12/271, "278": x12/278_response}
+    partner: acme
+    settings: {path: "INBOX", format: x12, stable_s: 0, poll_s: 0.05}
 destinations:
   payer:
     connector: core
@@ -92,7 +93,7 @@ def written(folder: Path, url: str, *, rule: str = "eligibility", site: str = SI
     port = free_port()
     (folder / "site.yaml").write_text(
         site.replace("MLLP", str(port)).replace("PAYER", url).replace("RULE", rule).replace("INBOX", str(folder / "inbox"))
-        .replace("ANSWER", "x12/271" if rule == "eligibility" else "x12/278_response"))
+)
     return port
 
 
@@ -186,11 +187,21 @@ class Clinic:
 
 
 @asynccontextmanager
-async def clinic(folder: Path, payer: Payer, *, rule: str = "eligibility", site: str = SITE) -> AsyncIterator[Clinic]:
+async def clinic(folder: Path, payer: Payer, *, rule: str = "eligibility", site: str = SITE,
+                 environment: Mapping[str, str] | None = None) -> AsyncIterator[Clinic]:
     """The site, running in this process on the shipped default: SQLite."""
     port = written(folder, payer.url, rule=rule, site=site)
+    async with reopened(folder, payer, port, environment=environment) as it:
+        yield it
+
+
+@asynccontextmanager
+async def reopened(folder: Path, payer: Payer, port: int, *,
+                   environment: Mapping[str, str] | None = None) -> AsyncIterator[Clinic]:
+    """The site as it was left."""
     assembly = assemble(folder)
     assert [found.code for found in assembly.loaded.findings] == []
-    async with running(assembly, Role.ALL, {}), database.existing(
-            folder, database.address(folder, {}), partitions=2, outbox=False) as ledger:
+    environment = environment or {}
+    async with running(assembly, Role.ALL, environment), database.existing(
+            folder, database.address(folder, environment), partitions=2, outbox=False) as ledger:
         yield Clinic(port, payer, ledger, folder / "inbox")

@@ -15,38 +15,14 @@ import pytest
 from connectors.base import Receiver
 from connectors.sftp.receiver import SftpReceiver
 from connectors.sftp.settings import SftpIn
+from connectors.x12.reception import Reception
+from store.memory import MemoryLedger
 from tests.conformance.door import Door, until
 from tests.conformance.receiver import Client, ReceiverConformance
 from tests.ocr import sheets
+from tests.sftp.server import Server
 
 _names = count()
-
-
-class Server:
-    """An SFTP server of ours with one user, known by a key."""
-
-    def __init__(self, folder: Path) -> None:
-        self.files = folder / "files"
-        self.files.mkdir()
-        host, user = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
-        self.key, self.known = folder / "key", folder / "known_hosts"
-        user.write_private_key(self.key)
-        self._host, self._user = host, user
-        self.port = 0
-
-    async def start(self) -> asyncssh.SSHAcceptor:
-        authorized = asyncssh.import_authorized_keys(self._user.export_public_key().decode())
-        files = self.files
-        acceptor = await asyncssh.listen(
-            "127.0.0.1", self.port, server_host_keys=[self._host], authorized_client_keys=authorized,
-            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(files).encode()))
-        self.port = acceptor.get_port()
-        self.known.write_text(f"[127.0.0.1]:{self.port} {self._host.export_public_key().decode()}")
-        return acceptor
-
-    def settings(self, **more: object) -> SftpIn:
-        return msgspec.convert({"host": "127.0.0.1", "port": self.port, "user": "fax", "key": str(self.key), "stable_s": 0.0,
-                                "poll_s": 0.02, "known_hosts": str(self.known), **more}, SftpIn)
 
 
 class Dropper:
@@ -79,7 +55,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 
 @asynccontextmanager
 async def taking(door: Door, settings: SftpIn) -> AsyncIterator[SftpReceiver]:
-    receiver = SftpReceiver("faxes", settings, door.accept, door.report)
+    receiver = SftpReceiver("faxes", settings, door.accept, door.report, Reception((), MemoryLedger(partitions=1)))
     await receiver.start()
     try:
         yield receiver

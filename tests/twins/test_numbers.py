@@ -78,6 +78,21 @@ async def test_a_number_of_a_partner_belongs_to_the_first_content_that_came_with
     assert await ledger.claim("x12:in:ZZ/OTHER", 907, "hash 2", NOW) == "hash 2"
 
 
+async def test_a_number_tells_whose_it_is_also_after_a_restart(url: str) -> None:
+    """X11: an acknowledgement names the number, days later; what nobody has is nobody's."""
+    one = open_ledger(url, partitions=1)
+    await one.start()
+    assert await one.number(ISA, "m0001.1>payer", NOW) == 1
+    if url != "memory:":
+        await one.stop()
+        one = open_ledger(url, partitions=1)
+        await one.start()
+    assert await one.holder(ISA, 1) == "m0001.1>payer"
+    assert await one.holder(ISA, 2) == ""
+    assert await one.holder("x12:ISA:other", 1) == ""
+    await one.stop()
+
+
 async def test_old_numbers_are_forgotten_and_the_count_goes_on(ledger: Ledger) -> None:
     """A partner's numbers come round again after 999,999,999: what is older than the retention is no duplicate."""
     assert await ledger.number(ISA, "old", NOW) == 1

@@ -73,7 +73,7 @@ def _read(translator: SiteTranslator, one: Incoming) -> Result:
     message = Message(id=one.id, channel=one.channel, raw=Phi(one.raw), received_at=one.received_at,
                       message_type=one.message_type, charset=one.charset, seq=0, partition=0, since=0)
     read = translator.read(message)
-    return ReadDone(read.events, read.findings, read.revision)
+    return ReadDone(read.events, read.findings, read.revision, read.patience_s, read.unique_id, read.refused)
 
 
 def _write(translator: SiteTranslator, one: Outgoing) -> Result:

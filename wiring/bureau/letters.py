@@ -11,6 +11,7 @@ import msgspec
 from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Finding
+from router.translate import Refused as Refusal
 
 _LENGTH: Final = struct.Struct(">I")
 HEAD: Final = _LENGTH.size
@@ -70,6 +71,9 @@ class ReadDone(Letter, frozen=True, gc=False):
     events: tuple[Event, ...]
     findings: tuple[Finding, ...]
     revision: str
+    patience_s: int = 0
+    unique_id: bool = False
+    refused: tuple[Refusal, ...] = ()
 
 
 class WriteDone(Letter, frozen=True, gc=False):

@@ -228,7 +228,8 @@ class Pool:
 
 def _as_read(result: Result) -> Read:
     if isinstance(result, ReadDone):
-        return Translation(events=result.events, findings=result.findings, revision=result.revision)
+        return Translation(events=result.events, findings=result.findings, revision=result.revision,
+                           patience_s=result.patience_s, unique_id=result.unique_id, refused=result.refused)
     return _problem(result)
 
 
