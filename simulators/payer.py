@@ -8,6 +8,9 @@ Fault kinds beside those of `simulators.http`: ``inactive``; ``aaa:CODE``: a 271
 ``duplicate``: the answer comes, and again in the batch results; ``later``: nothing comes in time, the answer is
 in the batch results; ``hcr:CODE``: a 278 decision (A1 A2 A3 A4 A6 C CT NA). A pended case (A4) is decided by
 `Payer.decide`.
+
+A batch is acknowledged (999, or TA1 where ``ta1`` rejects it) by what can be fetched, and what was not rejected is answered
+in the batch results.
 """
 
 from __future__ import annotations
@@ -60,6 +63,8 @@ class Payer(HttpPartner):
         """By payload id: a repeated question gets the same answer and is asked once."""
         self.results: list[bytes] = []
         """What waits to be fetched, oldest first."""
+        self.receipts: list[bytes] = []
+        """999 and TA1 of batches that wait to be fetched, oldest first. Nobody confirms them: each is told once."""
         self._offered: dict[str, bytes] = {}
         self.confirmed: list[str] = []
         """Payload ids of results that were confirmed."""
@@ -109,17 +114,40 @@ class Payer(HttpPartner):
             return self._next_result(asked)
         if operation.name.startswith("BatchSubmitTransaction"):
             again = asked.payload_id in self._answers
-            sets = requests(payload)
             self.sink.record(asked.payload_id, asked.payload_type, payload, effect=not again)
             if not again:
                 self._answers[asked.payload_id] = b""
-                self.results += [self._answer(each, fault) for each in sets]
+                self.take(payload, fault)
             return _reply_to(asked, "X12_BatchReceiptConfirmation", None)
         if operation.name.startswith("BatchResultsAck"):
             self.acknowledgements.append(payload)
             self.confirmed += list(self._offered)
             self._offered = {}
             return _reply_to(asked, "X12_Response_ConfirmReceiptReceived", None)
+        return self._next_receipt(asked)
+
+    def take(self, payload: bytes, fault: Fault | None = None) -> None:
+        """A batch has come, by whatever way: its acknowledgements and answers can be fetched now."""
+        kind = fault.kind if fault is not None else ""
+        groups: dict[tuple[str, str], list[Request]] = {}
+        for each in requests(payload):
+            groups.setdefault((each.isa[13], each.gs[6]), []).append(each)
+        for sets in groups.values():
+            if kind == "ta1" and fault is not None:
+                self.receipts.append(self._writer.ta1(sets[0], fault.argument or "025"))
+                continue
+            self.receipts.append(self._writer.ack999(sets, rejected=kind == "reject"))
+            if kind != "reject":
+                self.results += [self._answer(each, fault) for each in sets]
+
+    def _next_receipt(self, asked: Envelope) -> Envelope:
+        """The oldest acknowledgement of the kind that is asked for."""
+        wanted = "TA1" if "_TA1_" in asked.payload_type else "999" if "_999_" in asked.payload_type else ""
+        for place, receipt in enumerate(self.receipts):
+            kind = _type_of(receipt)
+            if wanted in kind:
+                del self.receipts[place]
+                return _reply_to(asked, kind, receipt, payload_id=str(uuid.uuid4()))
         return _reply_to(asked, "X12_005010_Response_NoBatchAckFile", None)
 
     def _real_time(self, asked: Envelope, payload: bytes, fault: Fault | None) -> Envelope:
@@ -237,6 +265,7 @@ def _operation(asked: Envelope) -> Operation:
     if "Request_Batch_Results" in kind:
         return RESULTS
     names = {"SubmissionRequest": "BatchResultsAckSubmitTransaction",
+             "RetrievalRequest": "BatchSubmitAckRetrievalTransaction",
              "Request_Batch_Ack": "BatchSubmitAckRetrievalTransaction"}
     name = next((name for mark, name in names.items() if mark in kind), "BatchSubmitTransaction")
     return next(o for o in OPERATIONS if o.name == name)
