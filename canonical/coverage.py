@@ -207,6 +207,8 @@ class EligibilityResult(Value, frozen=True, kw_only=True):
 
     status: Tri[EligibilityStatus] = ABSENT
     """Where the answer does not say it, it is worked out from benefits and errors (`canonical.eligibility`)."""
+    in_force: Tri[bool] = ABSENT
+    """Whether the plan as a whole covers the patient on the day asked for; worked out likewise."""
     benefits: Many[Benefit] = ()
     errors: Many[PayerError] = ()
     differences: Many[Difference] = ()

@@ -48,7 +48,11 @@ def concluded(check: EligibilityCheck) -> EligibilityCheck:
         return check
     changes: dict[str, Any] = {}
     if not result.status:
-        changes["status"] = status_of(result, check.service_types or (), _day(check.service_date))
+        day = _day(check.service_date)
+        changes["status"] = status_of(result, check.service_types or (), day)
+        plan = _covered(_counting(result, day), PLAN, day)
+        if result.in_force is ABSENT and plan is not None:
+            changes["in_force"] = plan
     if not result.differences and check.patient and result.patient:
         changes["differences"] = tuple(differences(check.patient, result.patient))
     return msgspec.structs.replace(check, result=msgspec.structs.replace(result, **changes))
@@ -61,19 +65,17 @@ def status_of(result: EligibilityResult, asked: Iterable[str], day: str) -> Stat
         asked: service types of the question; none: the plan as a whole.
         day: of the service, ``20260310``; empty: not stated.
     """
-    benefits = [benefit for benefit in result.benefits or () if benefit.information]
-    # X28: where the patient is a dependent, the subscriber's own benefits say nothing of theirs.
-    benefits = [benefit for benefit in benefits if benefit.whose == "dependent"] or benefits
-    if not benefits:
+    benefits = _counting(result, day)
+    stated = result.in_force if isinstance(result.in_force, bool) else None
+    if not benefits and (result.errors or stated is None):
         return _failed([error.code for error in result.errors or ()])
-    if result.coverage and day and (period := result.coverage.period):
-        benefits = [each if each.periods else msgspec.structs.replace(each, periods=(
-            BenefitPeriod(qualifier="307", period=period),)) for each in benefits]
     plan = _covered(benefits, PLAN, day)
+    if plan is None:
+        plan = stated
     wanted = [service for service in asked if service != PLAN]
     if plan is False:
         return Status.INACTIVE
-    if all(benefit.information == CANNOT_PROCESS for benefit in benefits):
+    if benefits and all(benefit.information == CANNOT_PROCESS for benefit in benefits):
         return Status.PAYER_UNAVAILABLE
     answers = [_covered(benefits, service, day) for service in wanted]
     if not wanted:
@@ -83,6 +85,17 @@ def status_of(result: EligibilityResult, asked: Iterable[str], day: str) -> Stat
     if wanted and all(answer is False for answer in answers) and plan is None:
         return Status.INACTIVE
     return Status.PARTIAL
+
+
+def _counting(result: EligibilityResult, day: str) -> list[Benefit]:
+    """The benefits that say something of the patient, each with a period where the plan has one."""
+    benefits = [benefit for benefit in result.benefits or () if benefit.information]
+    # X28: where the patient is a dependent, the subscriber's own benefits say nothing of theirs.
+    benefits = [benefit for benefit in benefits if benefit.whose == "dependent"] or benefits
+    if result.coverage and day and (period := result.coverage.period):
+        benefits = [each if each.periods else msgspec.structs.replace(each, periods=(
+            BenefitPeriod(qualifier="307", period=period),)) for each in benefits]
+    return benefits
 
 
 def _covered(benefits: Iterable[Benefit], service: str, day: str) -> bool | None:

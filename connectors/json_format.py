@@ -28,20 +28,39 @@ Dictionary: TypeAlias = Mapping[str, Mapping[str, str]]
 Conditions: TypeAlias = tuple[tuple[tuple[str, ...], str], ...]
 
 _NAME: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$\-]*")
+_RESOLVE: Final = "resolve"
+_RESOURCE: Final = re.compile(r"[A-Z][A-Za-z]+")
 _AND: Final = re.compile(r"\s+&\s+")
 _ANY: Final = "any"
+
+
+class Placed(dict[str, Any]):
+    """An object that stands somewhere else than where a path meets it (what a FHIR reference points to)."""
+
+    __slots__ = ("place",)
+
+    def __init__(self, items: Mapping[str, Any], place: str) -> None:
+        super().__init__(items)
+        self.place = place
+
+
+def resolved(resource: str) -> str:
+    """The name under which a reference holds the resource it points to, for `resolve(Patient)` of paths."""
+    return f"{_RESOLVE}({resource})"
 
 
 class _Step:
     """One name with what stands in its brackets."""
 
-    __slots__ = ("conditions", "index", "many", "name")
+    __slots__ = ("conditions", "index", "lists", "many", "name")
 
     def __init__(self, name: str, *, index: int | None, many: bool, conditions: Conditions) -> None:
         self.name = name
         self.index = index
         self.many = many
         self.conditions = conditions
+        self.lists: frozenset[tuple[str, ...]] = frozenset()
+        """Names in the conditions whose values are lists, by the dictionary."""
 
     @property
     def listed(self) -> bool:
@@ -64,6 +83,24 @@ class _Step:
             if _word(_inside(element, names)) != wanted:
                 return False
         return True
+
+    def placed(self, names: tuple[str, ...]) -> Iterator[str]:
+        """The names of a condition as a concrete place."""
+        for depth, name in enumerate(names, 1):
+            yield f"{name}(0)" if names[:depth] in self.lists else name
+
+    def made(self) -> dict[str, Any]:
+        """An element that fulfils the conditions."""
+        made: dict[str, Any] = {}
+        for names, wanted in self.conditions:
+            inner = made
+            for depth, name in enumerate(names[:-1], 1):
+                if names[:depth] in self.lists:
+                    inner = inner.setdefault(name, [{}])[0]
+                else:
+                    inner = inner.setdefault(name, {})
+            inner[names[-1]] = wanted
+        return made
 
 
 def _inside(value: Any, names: tuple[str, ...]) -> Any:
@@ -117,6 +154,8 @@ def _step(name: str, argument: str | None, column: int) -> _Step:
     if argument is None:
         return _Step(name, index=None, many=False, conditions=())
     argument = argument.strip()
+    if name == _RESOLVE and _RESOURCE.fullmatch(argument):
+        return _Step(resolved(argument), index=None, many=False, conditions=())
     if argument == "*":
         return _Step(name, index=None, many=True, conditions=())
     if argument.isdecimal():
@@ -189,7 +228,7 @@ class JsonPath:
         value = node.get(step.name, UNSET) if isinstance(node, dict) else UNSET
         if value is UNSET:
             return
-        place = f"{at}.{step.name}" if at else step.name
+        place = value.place if isinstance(value, Placed) else f"{at}.{step.name}" if at else step.name
         if value is None:
             if depth + 1 == len(self._steps):
                 yield None, place
@@ -198,7 +237,8 @@ class JsonPath:
             yield from self._walk(value, place, depth + 1, end)
             return
         for index, element in step.pick(value):
-            yield from self._walk(element, place if index < 0 else f"{place}({index})", depth + 1, end)
+            here = element.place if isinstance(element, Placed) else place if index < 0 else f"{place}({index})"
+            yield from self._walk(element, here, depth + 1, end)
 
     def located(self, node: Any, at: str) -> list[tuple[Any, str]]:
         """See ``mapper.format.Path``."""
@@ -211,7 +251,8 @@ class JsonPath:
             if not step.conditions:
                 continue
             for element, place in JsonPath._walk(self, node, at, 0, depth + 1):
-                found += [".".join((place, *names)) for names, _ in step.conditions if _inside(element, names) is not UNSET]
+                found += [".".join((place, *step.placed(names))) for names, _ in step.conditions
+                          if _inside(element, names) is not UNSET]
         return found
 
     def inside(self) -> JsonShape:
@@ -259,12 +300,7 @@ class JsonPath:
             for element in values:
                 if step.matches(element):
                     return element
-            made: dict[str, Any] = {}
-            for names, wanted in step.conditions:
-                inner = made
-                for name in names[:-1]:
-                    inner = inner.setdefault(name, {})
-                inner[names[-1]] = wanted
+            made = step.made()
             values.append(made)
             return made
         index = step.index or 0
@@ -300,7 +336,7 @@ class JsonPath:
         if last == len(self._steps) - 1:
             values.append(raw)
             return
-        made = self._made(self._steps[last])
+        made = self._steps[last].made()
         values.append(made)
         inner = self._parent(made, self._ways[last + 1:-1])
         inner[self._steps[-1].name] = [raw] if self._listed else raw
@@ -308,21 +344,11 @@ class JsonPath:
     def _child(self, node: Any) -> Any:
         last = self._steps[-1]
         parent = self._parent(node, self._ways[:-1])
-        made = self._made(last)
+        made = last.made()
         if last.many or self._listed:
             parent.setdefault(last.name, []).append(made)
         else:
             parent[last.name] = made
-        return made
-
-    @staticmethod
-    def _made(step: _Step) -> dict[str, Any]:
-        made: dict[str, Any] = {}
-        for names, wanted in step.conditions:
-            inner = made
-            for name in names[:-1]:
-                inner = inner.setdefault(name, {})
-            inner[names[-1]] = wanted
         return made
 
 
@@ -350,12 +376,22 @@ class JsonShape:
             if step.listed and not listed and wire_type != _ANY and self._type in self.known:
                 raise PathError(f"{step.name} is one value, not a list", column=column,
                                 hint=f"write {step.name} without brackets")
+            step.lists = frozenset(self._lists(wire_type, step.conditions))
             steps.append(step)
             lists.append(listed)
         if wire_type == _ANY:
             wire_type = self._declared.get(self._plain(steps), _ANY)
             listed = False
         return JsonPath(text, steps, wire_type, self, listed=listed, lists=lists)
+
+    def _lists(self, wire_type: str, conditions: Conditions) -> Iterator[tuple[str, ...]]:
+        for names, _ in conditions:
+            kind = wire_type
+            for depth, name in enumerate(names[:-1], 1):
+                found = self.known.get(kind, {}).get(name, "")
+                if found.endswith("*"):
+                    yield names[:depth]
+                kind = found.removesuffix("*")
 
     def _plain(self, steps: Sequence[_Step]) -> str:
         return ".".join([*([self._prefix] if self._prefix else []), *(step.name for step in steps)])
@@ -366,6 +402,13 @@ class JsonShape:
         elements = self.known.get(wire_type)
         if elements is None:
             raise PathError(f"{wire_type} has no parts", column=column)
+        if wire_type == "Reference" and name.startswith(resolved("")[:-1]):
+            kind = name[len(resolved("")) - 1:-1]
+            if kind not in self.known:
+                raise PathError(f"there is no resource {kind}", column=column)
+            return kind, False
+        if name.startswith("_") and name[1:] in elements:
+            return "Element", False  # where JSON keeps the extensions of a plain value (R4 json.html#primitive)
         if name == "resourceType" and "id" in elements:
             return "code", False
         found = elements.get(name)

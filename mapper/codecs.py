@@ -168,6 +168,23 @@ def _text_of_percent(value: Any, notes: Notes) -> str:
     return str(_text_of_decimal(0)(format((Decimal(value) / 100).normalize(), "f"), notes))
 
 
+def _fraction_of_number(raw: Raw, _notes: Notes) -> str:
+    """20 as a fraction: ``0.2``."""
+    text = str(raw) if not isinstance(raw, bool) else ""
+    if not _DECIMAL.match(text):
+        raise Refused(NOT_DECIMAL)
+    return format((Decimal(text) / 100).normalize(), "f")
+
+
+def _number_of_fraction(value: Any, _notes: Notes) -> int:
+    if not isinstance(value, str) or not _DECIMAL.match(value):
+        raise Refused(NOT_DECIMAL)
+    number = Decimal(value) * 100
+    if number != number.to_integral_value():
+        raise Refused(NOT_DECIMAL)
+    return int(number)
+
+
 # -- times --------------------------------------------------------------------------------------------------
 
 
@@ -230,6 +247,8 @@ def choose(wire_type: str, field: FieldType, text: TextCodec) -> Codec | None:
         return _enum(field, text)
     if kind == TEXT and wire_type in _X12_DECIMALS and wire_type != "N0":
         return _decimal(wire_type)
+    if kind == TEXT and wire_type in _NUMBERS and wire_type != "any":
+        return Codec("number as text", lambda raw, _notes: text.parse(raw), lambda value, _notes: text.write(value))
     return as_text(text) if kind == TEXT else None
 
 
@@ -369,7 +388,8 @@ def _active_of_text(raw: Raw, _notes: Notes) -> bool:
 #: Table HL70183, and what senders write instead.
 _ACTIVE: Final = {"A": True, "I": False, "Y": True, "N": False}
 
-NAMES: Final = ("uri", "phone", "present", "active", "text", "urn", "query", "date", "time", "local", "hours", "joined")
+NAMES: Final = ("uri", "phone", "present", "active", "text", "urn", "query", "date", "time", "local", "hours", "joined",
+                "percent", "hundredths")
 
 
 def named(name: str, argument: str, wire_type: str, field: FieldType, text: TextCodec) -> Codec | None:
@@ -391,6 +411,8 @@ def named(name: str, argument: str, wire_type: str, field: FieldType, text: Text
         return Codec(name, None, part)
     if name == "percent" and kind == TEXT:
         return Codec(name, _percent_of_text, _text_of_percent, same=_same_number)
+    if name == "hundredths" and kind == TEXT and wire_type in _NUMBERS:
+        return Codec(name, _fraction_of_number, _number_of_fraction, same=_same_number)
     if name == "hours" and kind == INTEGER:
         return _hours(wire_type)
     if name == "joined" and kind == STRUCT and field.struct in (HumanName, Place):

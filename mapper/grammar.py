@@ -26,7 +26,7 @@ BAD_PATH = declare("table.path", Severity.FATAL, "not a path", "see Canonical pa
 
 HEADER: Final = ("mapping", "format", "entity", "direction", "events", "trigger", "subject", "patient", "version",
                  "occurred", "source", "zone", "absent", "lossy", "set_ids", "constants", "segments", "types",
-                 "also", "each", "conditional", "request", "fields", "bundle", "entries", "note")
+                 "also", "each", "conditional", "request", "fields", "bundle", "operation", "entries", "note")
 TYPE_HEADER: Final = ("type", "entity", "fields", "note")
 CELL: Final = ("path", "write", "map", "unmapped", "default", "default_out", "required", "when", "unit", "as",
                "on_null", "only", "derive", "note", "each", "fields")

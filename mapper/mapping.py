@@ -54,6 +54,9 @@ LEFT_OUT = declare("map.left_out", Severity.WARNING, "an entry of a bundle has n
 NOT_READABLE = declare("map.write_only", Severity.FATAL, "the table has no events: it can only write",
                        "name another table for the channel")
 
+#: Types of Bundle whose entries are requests (R4 bdl-3).
+_DONE_BY_REQUEST: Final = frozenset({"transaction", "batch"})
+
 #: Event types that begin the life of their subject (`default` and ``required: creating`` apply).
 CREATING: Final = frozenset({"appointment.booked", "appointment.held", "appointment.snapshot", "slot.opened",
                              "slot.blocked", "slot.held", "patient.created"})
@@ -715,6 +718,7 @@ class Mapping:
     def _bundle(self, event: Event | None, entity: Any, context: WriteContext, recorder: Recorder | None) -> Writing:
         entries: dict[str, dict[str, Any]] = {}
         findings: list[Finding] = []
+        kind = _word(self.table, "bundle") or "transaction"
         for number, spec in enumerate(self._entries):
             for part in spec.find(entity) if spec.find is not None else [entity]:
                 one = spec.mapping._part(event, part, context)
@@ -730,12 +734,16 @@ class Mapping:
                 if "if_none_exist" in one.attributes:
                     request["ifNoneExist"] = one.attributes["if_none_exist"]
                 entries[name] = {**({"fullUrl": one.full_url} if one.full_url else {}), "resource": one.wire,
-                                 "request": request}
+                                 **({"request": request} if kind in _DONE_BY_REQUEST else {})}
         if recorder is not None:
             self._trace_entries(event, entity, context, recorder)
-        bundle = {"resourceType": "Bundle", "type": _word(self.table, "bundle") or "transaction",
-                  "entry": list(entries.values())}
-        return Writing(wire=bundle, findings=tuple(findings))
+        bundle = {"resourceType": "Bundle", "type": kind, "entry": list(entries.values())}
+        run = Run(bundle, self._header.zone, _values(event, context))
+        for put, constant in self._constants:
+            put(bundle, constant(run))
+        operation = _word(self.table, "operation")
+        return Writing(wire=self.format.finish(bundle, "Bundle", ()), findings=(*findings, *run.findings),
+                       attributes={"method": "POST", "path": operation} if operation else {})
 
     def _part(self, event: Event | None, entity: Any, context: WriteContext) -> Writing:
         if event is not None and entity is event.entity:

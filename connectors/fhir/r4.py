@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from connectors.fhir import r4_payers
+
 _TYPES: Final[dict[str, str]] = {
     "Address": (
         "city:string country:string district:string extension:Extension* id:string line:string* "
@@ -148,7 +150,7 @@ _TYPES: Final[dict[str, str]] = {
         "valueBoolean:boolean valueCode:code valueCodeableConcept:CodeableConcept valueCoding:Coding "
         "valueContactPoint:ContactPoint valueDate:date valueDateTime:dateTime valueDecimal:decimal "
         "valueDuration:Duration valueHumanName:HumanName valueIdentifier:Identifier "
-        "valueInstant:instant valueInteger:integer valuePeriod:Period valuePositiveInt:positiveInt "
+        "valueInstant:instant valueInteger:integer valueMoney:Money valuePeriod:Period valuePositiveInt:positiveInt "
         "valueQuantity:Quantity valueReference:Reference valueString:string valueTime:time "
         "valueUnsignedInt:unsignedInt valueUri:uri valueUrl:url"
     ),
@@ -369,4 +371,4 @@ def _elements(text: str) -> dict[str, str]:
 
 
 #: type → element → type, with ``*`` where it repeats
-R4: Final[Mapping[str, Mapping[str, str]]] = {name: _elements(text) for name, text in _TYPES.items()}
+R4: Final[Mapping[str, Mapping[str, str]]] = {name: _elements(text) for name, text in {**_TYPES, **r4_payers.TYPES}.items()}

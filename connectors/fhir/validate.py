@@ -151,6 +151,24 @@ def _resource(node: Node, at: str) -> Iterator[Finding]:
     else:
         yield from _bindings(parsed, at)
     yield from _invariants(node, kind, at)
+    yield from _contained(node, at)
+
+
+def _contained(node: Node, at: str) -> Iterator[Finding]:
+    """dom-2, dom-3, and that references to what is contained find it (ref-1)."""
+    held: dict[str, str] = {}
+    for index, inner in enumerate(node.get("contained", ())):
+        held[f"#{inner.get('id', '')}"] = here = f"{at}/contained/{index}"
+        if "contained" in inner:
+            yield finding(INVARIANT, at=here, detail="dom-2: a contained resource contains no other")
+    named = set()
+    for place, reference in _references(node, at):
+        named.add(reference)
+        if reference.startswith("#") and reference != "#" and reference not in held:
+            yield finding(INVARIANT, at=place, detail="ref-1: a local reference names a contained resource")
+    for reference, here in held.items():
+        if reference not in named:
+            yield finding(INVARIANT, at=here, detail="dom-3: a contained resource is referred to")
 
 
 #: pydantic's error types; its messages may quote the input, so they are not passed on.
