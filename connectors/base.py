@@ -16,6 +16,7 @@ import msgspec
 
 from canonical.findings import Finding
 from canonical.phi import Phi
+from canonical.query import Acknowledgement
 from canonical.receipt import Receipt
 
 # -- in -----------------------------------------------------------------------------------------------------
@@ -212,6 +213,14 @@ class Sender(Protocol):
         """Finish or abandon what is under way within `grace` seconds and close."""
 
 
+@runtime_checkable
+class Concludes(Protocol):
+    """A sender whose peer may say by a message of its own what its application makes of a delivery."""
+
+    def conclude(self, said: Acknowledgement) -> Outcome:
+        """What it means, as if it had been the answer."""
+
+
 # -- format -------------------------------------------------------------------------------------------------
 
 W = TypeVar("W")
@@ -257,3 +266,5 @@ class ConnectorSpec(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     """``in``: its receivers can answer a question on the connection that asked; ``build`` takes an `Answer` last."""
     trading: bool = False
     """``in``: its receivers take what trading partners send; ``build`` takes a `connectors.x12.reception.Reception` last."""
+    concludes: bool = False
+    """``out``: its senders are `Concludes`."""

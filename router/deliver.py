@@ -27,8 +27,10 @@ from canonical.event import Event
 from canonical.failpoints import Injected, point
 from canonical.findings import Finding, Rejection, Severity, declare, finding
 from canonical.phi import Phi
-from connectors.base import Delivered, Dispatch, Outcome, Rejected, Sender, Unavailable, Unknown
+from canonical.query import Acknowledgement
+from connectors.base import Concludes, Delivered, Dispatch, Outcome, Rejected, Sender, Unavailable, Unknown
 from router import retry
+from router.afterwards import AWAITED
 from router.faults import report
 from router.holding import Holding
 from router.site import Destination
@@ -235,9 +237,19 @@ class Gatekeeper:
             if lane is None:
                 self._lanes[delivery.lane] = deque((entry,))
                 self._schedule(entry)
+            elif entry.parked:  # refused after it had been accepted: its lane waits from now on
+                older = sum((other.delivery.message_seq, other.delivery.id) < (delivery.message_seq, delivery.id)
+                            for other in lane)
+                lane.insert(older, entry)
             else:
                 lane.append(entry)
         self._wake.set()
+
+    def concluded(self, said: Acknowledgement) -> Outcome:
+        """What an acknowledgement that came as a message means here (`router.afterwards`)."""
+        if not isinstance(self._sender, Concludes):
+            return Unknown(finding(SENDER_ERROR))
+        return self._sender.conclude(said)
 
     def waiting(self, subject_key: str) -> list[str]:
         """Deliveries of a subject that wait and have not been tried."""
@@ -578,7 +590,9 @@ class Gatekeeper:
                 outcome=verdict.outcome, code=verdict.code, finding=verdict.finding,
                 response=None if isinstance(outcome, Unknown) else outcome.response)
         self._settle(entry, Settlement(
-            delivery_id=delivery.id, state=verdict.state, at=now, code=verdict.code, reason=verdict.reason,
+            delivery_id=delivery.id, state=verdict.state, at=now, code=verdict.code,
+            reason=AWAITED.name if delivered and self._settings.application_acks and delivery.identity
+            and not verdict.code.startswith("A") else verdict.reason,
             attempts=delivery.attempts + (1 if verdict.counted else 0),
             due_at=now + int(verdict.delay_s * 1e6) if verdict.state is DeliveryState.PENDING else 0,
             findings=lost if verdict.finding is None or delivered else (verdict.finding, *lost), attempt=attempt))
@@ -689,4 +703,5 @@ def _stored(planned: NewDelivery) -> Delivery:
     return Delivery(
         id=planned.id, message_seq=planned.message_seq, event_id=planned.event_id, lane=planned.lane,
         destination=planned.destination, partition=planned.partition, due_at=planned.due_at,
-        state=planned.state, reason=planned.reason, priority=planned.priority, since=planned.due_at)
+        state=planned.state, reason=planned.reason, priority=planned.priority, identity=planned.identity,
+        since=planned.due_at)

@@ -32,6 +32,11 @@ def control_id(delivery_id: str, state: AnyEntity | None = None) -> str:
     return name[:STEM] + blake2b(schema.to_json(state), digest_size=3).hexdigest()
 
 
+def stem(delivery_id: str) -> str:
+    """The part of a delivery's identity that names it, whatever state it carries."""
+    return control_id(delivery_id)[:STEM]
+
+
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """An acknowledgement that came as a message, and the delivery it names."""
 

@@ -21,9 +21,11 @@ from canonical.event import Event
 from canonical.failpoints import Injected, point
 from canonical.findings import Finding, Rejection, Severity, declare, finding
 from canonical.history import WrongSubject
+from router.afterwards import LOOK_S, NOTHING, Afterwards, Word
 from router.conditions import Facts
 from router.flow import Playbook
 from router.holding import Holding
+from router.identity import stem
 from router.internal import at_home
 from router.lanes import Gate
 from router.merges import aliases_of, lanes_of
@@ -104,6 +106,8 @@ class Plan(msgspec.Struct):
     advice: list[tuple[Advised, ...]] = []
     sent_on: tuple[NewMessage, ...] = ()
     """Messages of ours for what it says about things that have a lane of their own."""
+    word: Word = NOTHING
+    """What it says of deliveries of ours."""
 
 
 def _until(plan: Plan) -> int:
@@ -128,6 +132,7 @@ class Pump:
         panel: advises.
         destinations: of the site, by name.
         outbound: takes what was planned.
+        afterwards: finds the deliveries that acknowledgements are about.
         ring: wakes the workers of other partitions.
         clock: for the time.
         taken: told how many messages were looked at for the first time.
@@ -135,7 +140,7 @@ class Pump:
 
     def __init__(self, holding: Holding, work: Books, bureau: Bureau, rulebook: Rulebook, playbook: Playbook,
                  panel: Panel, destinations: Mapping[str, Destination], outbound: Outbound,
-                 ring: Callable[[Iterable[int]], None], clock: Clock, partitions: int,
+                 afterwards: Afterwards, ring: Callable[[Iterable[int]], None], clock: Clock, partitions: int,
                  taken: Callable[[int], None]) -> None:
         self._taken = taken
         self._holding = holding
@@ -146,6 +151,7 @@ class Pump:
         self._panel = panel
         self._destinations = destinations
         self._outbound = outbound
+        self._afterwards = afterwards
         self._ring = ring
         self._clock = clock
         self._partitions = partitions
@@ -260,14 +266,18 @@ class Pump:
         done: list[Processed] = []
         plans = await self._translate(messages, done)
         batch = await self._subjects.prepare(e for plan in plans for e in plan.translation.events)
+        words = await self._afterwards.words(((p.message.seq, p.translation.events) for p in plans), self._clock.now())
         kept: list[Plan] = []
         early: list[Plan] = []
         for plan in plans:
             if not self._gate.passes(plan.message):
                 self._gate.block(plan.message)
+            elif (word := words.get(plan.message.seq, NOTHING)).waits:
+                self._set_aside(plan, self._clock.now() + int(LOOK_S * 1e6))
             elif self._is_early(plan, batch):
                 early.append(plan)
             elif await self._fold(plan, batch, done):
+                plan.word = word
                 kept.append(plan)
                 for one in [one for one in early if not self._is_early(one, batch)]:
                     early.remove(one)
@@ -275,8 +285,7 @@ class Pump:
                         kept.append(one)
                 await self._breathe()
         for plan in early:
-            self._early[plan.message.seq] = _until(plan), plan.message.lanes
-            self._gate.set_aside(plan.message.seq)
+            self._set_aside(plan, _until(plan))
         await self._advise(kept)
         planned: dict[tuple[str, str], tuple[NewDelivery, Event | None]] = {}
         for plan in kept:
@@ -320,6 +329,10 @@ class Pump:
         """True for a message that still waits for the booking or the survivor it builds on (D05, A4.4)."""
         return bool(plan.translation.patience_s) and _until(plan) > self._clock.now() and any(
             map(batch.builds_on_nothing, plan.translation.events))
+
+    def _set_aside(self, plan: Plan, until: int) -> None:
+        self._early[plan.message.seq] = until, plan.message.lanes
+        self._gate.set_aside(plan.message.seq)
 
     def _unstored(self) -> None:
         """The commit failed: nothing of the batch may stay in memory."""
@@ -426,6 +439,7 @@ class Pump:
                 delivery = NewDelivery(
                     id=f"{event.id}>{name}", message_seq=message.seq, event_id=event.id, destination=name,
                     lane=message.lanes[0], partition=message.partition, due_at=now, priority=judgement.priority,
+                    identity=stem(f"{event.id}>{name}") if destination.application_acks else "",
                     state=DeliveryState.SUPERSEDED if overtaken else DeliveryState.PENDING,
                     reason=SUPERSEDED.name if overtaken else "")
                 deliveries.append(delivery)
@@ -440,12 +454,14 @@ class Pump:
                 planned[key] = delivery, event
         return Processed(
             message_seq=message.seq, message_id=message.id, at=now, revision=plan.translation.revision,
-            state=MessageState.PROCESSED if deliveries or looks or plan.sent_on else MessageState.FILTERED,
-            findings=(*message.findings, *plan.findings), events=tuple(step.event for step in plan.steps),
+            state=MessageState.PROCESSED if deliveries or looks or plan.sent_on or plan.word.conclusions
+            else MessageState.FILTERED,
+            findings=(*message.findings, *plan.findings, *plan.word.findings),
+            events=tuple(step.event for step in plan.steps),
             states=tuple(states.values()), deliveries=tuple(deliveries), decisions=tuple(decisions),
             aliases=tuple(aliases), superseded=tuple(superseded), fences=len(message.lanes) > 1,
-            wanted=any(self._outbound.wanted(step.event) for step in plan.steps), messages=plan.sent_on,
-            looks=tuple(looks))
+            wanted=any(self._outbound.wanted(step.event) for step in plan.steps),
+            messages=(*plan.sent_on, *plan.word.messages), looks=tuple(looks), concluded=plan.word.conclusions)
 
     def _committed(self, messages: Sequence[Message], done: Sequence[Processed],
                    planned: Sequence[tuple[NewDelivery, Event | None]]) -> None:
@@ -455,6 +471,8 @@ class Pump:
                 self.rewind()
             if one.superseded:
                 self._outbound.withdraw(one.superseded)
+            if one.concluded:
+                self._outbound.withdraw(word.delivery_id for word in one.concluded if not word.state.open)
         if planned:
             self._outbound.add(self._holding, planned)
         if said := [event for one in done if one.wanted for event in one.events]:

@@ -26,6 +26,7 @@ from canonical.failpoints import point
 from canonical.findings import Rejection, Severity, declare
 from canonical.presence import ABSENT
 from router.conditions import Facts
+from router.identity import stem
 from router.pump import INTERNAL, SUPERSEDED, WRONG_SUBJECT
 from router.recover import NO_DESTINATION
 from router.site import Site
@@ -375,7 +376,7 @@ class Replayer:
             stored = await self._books.deliveries([message.seq] if message is not None else [])
             copies += [NewDelivery(id=new_id, message_seq=old.message_seq, event_id=old.event_id, due_at=now,
                                    destination=old.destination, lane=old.lane, partition=old.partition,
-                                   priority=old.priority)
+                                   priority=old.priority, identity=stem(new_id) if old.identity else "")
                        for old in stored if old.id == delivery_id]
         return copies
 

@@ -40,6 +40,9 @@ SHARED: Final = declare(
 CANNOT_ANSWER: Final = declare(
     "config.cannot_answer", Severity.FATAL, "This connector cannot answer questions on the connection that asks.",
     "Use one that can (mllp), or remove `answers` from the channel.")
+ACKNOWLEDGED_ONCE: Final = declare(
+    "config.acknowledged_once", Severity.FATAL, "The peers of this connector acknowledge once, on the connection.",
+    "Use one whose peers may say more in a message of their own (mllp), or remove `application_acks`.")
 UNREACHED: Final = declare(
     "config.unreached", Severity.WARNING, "No route leads to this destination.",
     "Add a route, or remove the destination.")
@@ -149,6 +152,10 @@ class Destination(_Part, frozen=True, kw_only=True):
     max_in_flight: Annotated[int, _Meta(ge=1, le=1000, description="Deliveries under way at once.")] = 1
     responses: Annotated[str, _Meta(
         description="Channel through which the peer's answers come back in as messages.")] = ""
+    application_acks: Annotated[str, _Meta(
+        description="Enhanced mode (HL7 v2): each message asks for two acknowledgements (MSH-15 AL, MSH-16 AL), that of "
+                    "the commit on its connection, and that of the application, which comes as a message by this "
+                    "channel and settles the delivery a second time.")] = ""
     retry: Policy = Policy()
 
 
@@ -359,8 +366,21 @@ class _Check:
         self._tables(place, destination.mapping)
         if destination.responses:
             self._known((*place, "responses"), destination.responses, self._site.channels, "channel")
+        if destination.application_acks:
+            self._twice(place, destination)
         settings = self._settings(place, destination.connector, "out")
         return msgspec.structs.replace(destination, settings=settings)
+
+    def _twice(self, place: tuple[str, ...], destination: Destination) -> None:
+        """Whether acknowledgements can come as messages, and are read where they come."""
+        here = (*place, "application_acks")
+        spec = self._connectors.get((destination.connector, "out"))
+        if spec is not None and not spec.concludes:
+            self._problems.append(document.located(ACKNOWLEDGED_ONCE, self._mark(here)))
+        elif self._known(here, destination.application_acks, self._site.channels, "channel") and not table_for(
+                self._site.channels[destination.application_acks].mapping, "ACK"):
+            self._problems.append(document.located(
+                REFERENCE, self._mark(here), f"channel {destination.application_acks} has no table for ACK"))
 
     def _tables(self, place: tuple[str, ...], mapping: Tables) -> None:
         if isinstance(mapping, str):

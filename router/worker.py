@@ -15,6 +15,9 @@ from typing import Final
 from canonical.clock import Clock
 from canonical.event import Event
 from canonical.failpoints import point
+from canonical.query import Acknowledgement
+from connectors.base import Outcome
+from router.afterwards import Afterwards
 from router.broker import Broker
 from router.deliver import Gatekeeper, Status
 from router.faults import report
@@ -57,6 +60,10 @@ class Outgoing:
         for name, gatekeeper in self._gatekeepers.items():
             if mine := [pair for pair in planned if pair[0].destination == name]:
                 gatekeeper.add(holding, mine)
+
+    def concluded(self, destination: str, said: Acknowledgement) -> Outcome:
+        """See `router.afterwards.Judge`."""
+        return self._gatekeepers[destination].concluded(said)
 
     def wanted(self, event: Event) -> bool:
         """See `router.pump.Outbound`."""
@@ -221,7 +228,8 @@ class Worker:
     async def _hold(self, holding: Holding) -> None:
         await self._recover(holding)
         pump = Pump(holding, self._work, self._bureau, self._rulebook, self._playbook, self._panel,
-                    self._destinations, self._outgoing, self._broker.ring, self._clock, self._partitions, self._taken)
+                    self._destinations, self._outgoing, Afterwards(self._destinations, self._work, self._outgoing),
+                    self._broker.ring, self._clock, self._partitions, self._taken)
         flow = Flow(holding, self._work, self._playbook, self._broker.ring, self._clock, self._partitions)
         await self._started(pump)
         bell = self._bells[holding.partition]

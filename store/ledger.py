@@ -136,6 +136,9 @@ class Work(Protocol):
     async def open_deliveries(self, partition: int) -> Sequence[Delivery]:
         """Everything PENDING, INFLIGHT or PARKED of a partition, in (message_seq, id) order."""
 
+    async def named(self, identities: Collection[str]) -> Sequence[Delivery]:
+        """Deliveries by `NewDelivery.identity`, in order; those of an empty one cannot be asked for."""
+
     async def behind(self, message_seq: int) -> Collection[str]:
         """Destinations with an open delivery of an older message in a further lane of this message."""
 

@@ -220,6 +220,12 @@ class MemoryLedger(MemoryTasks):
             if delivery is not None and delivery.state is _PENDING:
                 self._set(delivery, state=DeliveryState.SUPERSEDED, since=one.at)
 
+        for word in one.concluded:
+            delivery = self._deliveries.get(word.delivery_id)
+            if delivery is not None and (delivery.state, delivery.reason) == (word.was, word.was_reason):
+                self._set(delivery, state=word.state, since=one.at, reason=word.reason, code=word.code,
+                          findings=word.findings)
+
     def _plan(self, deliveries: Iterable[NewDelivery], at: int) -> int:
         new = 0
         for planned in deliveries:
@@ -242,6 +248,10 @@ class MemoryLedger(MemoryTasks):
 
     async def open_deliveries(self, partition: int) -> Sequence[Delivery]:
         return self._ordered(d for d in self._deliveries.values() if d.partition == partition and d.state.open)
+
+    async def named(self, identities: Collection[str]) -> Sequence[Delivery]:
+        wanted = frozenset(identities) - {""}
+        return self._ordered(d for d in self._deliveries.values() if d.identity in wanted)
 
     async def behind(self, message_seq: int) -> Collection[str]:
         lanes = frozenset(self._messages[message_seq].lanes[1:])

@@ -148,6 +148,9 @@ class NewDelivery(Record, frozen=True, kw_only=True, gc=False):
     state: DeliveryState = DeliveryState.PENDING
     reason: str = ""
     priority: int = 0
+    identity: str = ""
+    """What an application acknowledgement names it by (the stem of its control id), where the destination gives one
+    beside that of the commit; empty elsewhere."""
 
     @property
     def barrier(self) -> bool:
@@ -207,6 +210,18 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attempt: Attempt | None = None
 
 
+class Conclusion(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a word that came apart does to a delivery that is not under way: only if it still is as it was."""
+
+    delivery_id: str
+    was: DeliveryState
+    was_reason: str
+    state: DeliveryState
+    reason: str = ""
+    code: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a rule or a scorer said about an event, with everything needed to say it again."""
 
@@ -256,6 +271,8 @@ class Processed(Record, frozen=True, kw_only=True, gc=False):
     """Messages of ours that follow from it. One whose id is known already is not stored again."""
     looks: tuple[str, ...] = ()
     """Keys of the cases that must be looked at because of it (`Look`)."""
+    concluded: tuple[Conclusion, ...] = ()
+    """What it says of deliveries of ours: an application acknowledgement that came as a message."""
 
 
 class Look(Record, frozen=True, gc=False):

@@ -14,6 +14,7 @@ from canonical.findings import Finding, Rejection, Severity, finding
 from canonical.phi import Phi
 from connectors.base import Codec, Dispatch
 from connectors.core.codes import INTERCHANGE, SET
+from connectors.hl7v2.header import asking_twice
 from connectors.hl7v2.validation import Validator
 from connectors.x12.acknowledge import ACKNOWLEDGEMENTS, Disposition, told, verdicts
 from connectors.x12.partner import Partner, addressed, scope
@@ -111,6 +112,8 @@ class SiteTranslator:
         # What a partner can take is a matter of its connection, not of the tables (C04, L02).
         fit = getattr(destination.settings, "fit", None) if mapping.format.family == "hl7v2" else None
         body, lost = (codec.encode(writing.wire), ()) if fit is None else fit.apply(writing.wire)
+        if destination.application_acks and mapping.format.family == "hl7v2":
+            body = asking_twice(body)
         return Dispatch(identity=identity, body=Phi(body), content_type=codec.content_type,
                         attributes=writing.attributes, findings=lost)
 

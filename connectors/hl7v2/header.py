@@ -70,6 +70,17 @@ def narrow(raw: bytes) -> bytes:
     return raw
 
 
+def asking_twice(body: bytes) -> bytes:
+    """The message in enhanced mode, asking for an acknowledgement of the commit and one of the application (MSH-15 and
+    MSH-16 AL, v2.5.1 §2.9.3); one that says itself what it asks for is left as it is. `body` is one of ours."""
+    header = read_header(body)
+    if header is None or header.field(15) or header.field(16):
+        return body
+    fields = [*header.fields, *[b""] * (16 - len(header.fields))]
+    fields[14] = fields[15] = b"AL"
+    return header.marks.field.join(fields) + body[header.end:]
+
+
 def read_header(raw: bytes) -> Header | None:
     """The first MSH segment at the beginning of a line; None if there is none. `raw` is `narrow`."""
     start = 0

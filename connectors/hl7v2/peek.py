@@ -84,8 +84,17 @@ def _lanes(raw: bytes, header: Header) -> tuple[str, ...]:
         lanes = [lane for name, numbers in _APPOINTMENT
                  for lane in _named(raw, header, name, numbers, "appointment")][:1]
     if not lanes:
-        return (_own_lane(raw),)
+        return (_answering(raw, header) or _own_lane(raw),)
     return (lanes[0],) if len(lanes) == 1 else tuple(dict.fromkeys(lanes))
+
+
+def _answering(raw: bytes, header: Header) -> str:
+    """The lane of all that is said of one message of ours (MSA-2); empty for what answers nothing."""
+    at = raw.find(b"MSA" + header.marks.field, header.end)
+    if at < 0 or raw[at - 1] not in b"\r\n":
+        return ""
+    fields = _line(raw, at).split(header.marks.field, 3)
+    return "acknowledgement:" + _text(fields[2].strip()) if len(fields) > 2 and fields[2].strip() else ""
 
 
 def _named(raw: bytes, header: Header, name: bytes, numbers: tuple[int, ...], kind: str) -> list[str]:

@@ -18,9 +18,10 @@ from msgspec import UNSET
 
 from canonical.findings import Rejection, Severity, declare, finding
 from canonical.phi import Phi
+from canonical.query import Acknowledgement
 from connectors.base import Delivered, Dispatch, Outcome, Rejected, Retry, Unknown
 from connectors.hl7v2.ack import is_enhanced
-from connectors.hl7v2.disposition import Disposition, disposition, read_answer
+from connectors.hl7v2.disposition import Answer, Disposition, disposition, read_answer
 from connectors.hl7v2.er7 import Message, parse
 from connectors.hl7v2.framing import COMMIT_ACK, COMMIT_NAK, Deframer, can_be_framed, frame
 from connectors.hl7v2.header import Header, narrow, read_header
@@ -334,21 +335,35 @@ class MllpSender:
         if (wait := slot - loop.time()) > 0:
             await asyncio.sleep(wait)
 
+    def conclude(self, said: Acknowledgement) -> Outcome:
+        """See `connectors.base.Concludes`: the same table (A11) as for an answer on the connection."""
+        error = next(iter(said.errors or ()), None)
+        coding = (error.condition.coding if error is not None and error.condition else None) or ()
+        answer = Answer(str(said.code or "").upper(), str(coding[0].code or "") if coding else "",
+                        f"{said.text or ''} {(error.text if error is not None else None) or ''}")
+        return self._outcome(answer, str(error.place or "") if error is not None else "")
+
     def _judge(self, message: Message, identity: str, body: bytes) -> Outcome:
-        answer = read_answer(message)
+        err = message.first("ERR")
         response = Phi(message.emit())
+        outcome = self._outcome(read_answer(message), err.field(2) if err is not None else "",
+                                message.delimiters.component, response)
+        if isinstance(outcome, Rejected) and outcome.finding.code == DUPLICATE.name and self._unknown.get(
+                identity) == hashlib.sha256(body).digest():
+            outcome = Delivered(outcome.code)
+        if isinstance(outcome, Delivered) and _says_more(message):
+            return Delivered(outcome.code, response=response)
+        return outcome
+
+    def _outcome(self, answer: Answer, place: str, component: str = "^", response: Phi[bytes] | None = None) -> Outcome:
         code = f"{answer.code} {answer.condition}".strip()
-        what = disposition(answer, self.settings.dispositions)
-        if what is Disposition.DUPLICATE:
-            same = self._unknown.get(identity) == hashlib.sha256(body).digest()
-            what = Disposition.DELIVERED if same else what
-        match what:
+        match disposition(answer, self.settings.dispositions):
             case Disposition.DELIVERED:
-                return Delivered(code, response=response if _says_more(message) else None)
+                return Delivered(code)
             case Disposition.RETRY:
                 return Retry(code, finding(TRY_AGAIN), response=response)
             case Disposition.FIX_DATA:
-                return Rejected(code, finding(REFUSED, detail=_where(message)), response=response)
+                return Rejected(code, finding(REFUSED, detail=_where(place, component)), response=response)
             case Disposition.FIX_CONFIG:
                 return Rejected(code, finding(REFUSED_ALL), channel_wide=True, response=response)
             case Disposition.DUPLICATE:
@@ -391,10 +406,9 @@ def _says_more(message: Message) -> bool:
     return header is not None and not header.field(9).startswith("ACK")
 
 
-def _where(message: Message) -> str:
-    """The place the peer complains about, if it names one that is a place (``ERR-2``): never its words."""
-    err = message.first("ERR")
-    parts = (err.field(2) if err is not None else "").split(message.delimiters.component or "\0")
+def _where(place: str, component: str) -> str:
+    """The place the peer complains about (ERR-2), if it names one that is a place: never its words."""
+    parts = place.split(component or "\0")
     segment, number = parts[0], parts[2] if len(parts) > 2 else ""
     if len(segment) == 3 and segment.isalnum() and segment.isupper() and len(number) < 4 and number.isdigit():
         return f"{REFUSED.summary}: {segment}-{number}"

@@ -13,5 +13,5 @@ MLLP_IN: Final = ConnectorSpec(
     name="mllp", direction="in", settings=MllpIn, build=MllpReceiver, answers=True,
     summary="Takes HL7 v2 messages over MLLP and acknowledges each after it is stored")
 MLLP_OUT: Final = ConnectorSpec(
-    name="mllp", direction="out", settings=MllpOut, build=MllpSender,
+    name="mllp", direction="out", settings=MllpOut, build=MllpSender, concludes=True,
     summary="Sends HL7 v2 messages over MLLP and waits for the acknowledgement of each")

@@ -191,6 +191,8 @@ class Batch:
         # After the deliveries: a newer state may make an older delivery of the same batch pointless.
         if superseded := {row[-1]: row for one in chosen for row in one.superseded}:
             await tx.many(text.supersede, list(superseded.values()))
+        for conclusion in [values for one in chosen for values in one.concluded]:
+            await tx.ask(text.conclude, *text.conclude.values(**conclusion))
         if looks := {row[0]: row for one in chosen for row in one.looks}:
             await tx.many(text.tasks.touch, [looks[key] for key in sorted(looks)])
         if ours := [new for one in chosen for new in one.messages]:

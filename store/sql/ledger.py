@@ -242,6 +242,10 @@ class SqlLedger(SqlTasks):
     async def open_deliveries(self, partition: int) -> Sequence[Delivery]:
         return [rows.delivery(row) for row in await self._read(self._is.open_deliveries, partition)]
 
+    async def named(self, identities: Collection[str]) -> Sequence[Delivery]:
+        found = await self._read(self._is.named, self._keys(list(identities))) if identities else ()
+        return list(map(rows.delivery, found))
+
     async def behind(self, message_seq: int) -> Collection[str]:
         found: set[str] = set()
         for row in await self._read(self._is.lanes_of, message_seq):

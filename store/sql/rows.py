@@ -139,6 +139,7 @@ class Prepared(msgspec.Struct, frozen=True):
     lifts: bool
     messages: list[tuple[Row, Message]]
     looks: list[Row]
+    concluded: list[dict[str, Any]]
 
 
 def prepared(one: Processed, partitions: int, *, published: bool) -> Prepared:
@@ -161,7 +162,11 @@ def prepared(one: Processed, partitions: int, *, published: bool) -> Prepared:
         tuple((text_in(old), text_in(new)) for old, new in one.aliases),
         one.fences and one.state is not MessageState.PARKED,
         [message_row(new, partitions) for new in one.messages],
-        [(text_in(key), partition_of(key, partitions), at, one.message_id) for key in one.looks])
+        [(text_in(key), partition_of(key, partitions), at, one.message_id) for key in one.looks],
+        [{"its_id": c.delivery_id, "was": c.was.value, "was_reason": c.was_reason, "new_state": c.state.value,
+          "new_since": at, "new_reason": c.reason, "new_code": text_in(c.code),
+          "new_findings": _encode(c.findings) if c.findings else None, "new_stands": _STANDS[c.state]}
+         for c in one.concluded])
 
 
 def event(body: bytes) -> Event:
@@ -188,16 +193,16 @@ def decision(row: Row) -> Decision:
 def delivery_row(new: NewDelivery, at: int) -> Row:
     """The row of a planned delivery."""
     return (new.id, new.message_seq, new.event_id, new.destination, text_in(new.lane), new.partition,
-            new.priority, new.due_at, new.state.value, at, new.reason, _STANDS[new.state])
+            new.priority, new.due_at, new.state.value, at, new.reason, _STANDS[new.state], new.identity)
 
 
 def delivery(row: Row) -> Delivery:
     """From `store.sql.statements.DELIVERY_READ`."""
-    (id_, message_seq, event_id, destination, lane, partition, priority, due_at, is_in, since, reason,
+    (id_, message_seq, event_id, destination, lane, partition, priority, due_at, is_in, since, reason, identity,
      attempts, code, found) = row
     return Delivery(id=id_, message_seq=message_seq, event_id=event_id, destination=destination,
                     lane=text_out(lane), partition=partition, priority=priority, due_at=due_at,
-                    state=DeliveryState(is_in), since=since, reason=reason, attempts=attempts,
+                    state=DeliveryState(is_in), since=since, reason=reason, identity=identity, attempts=attempts,
                     code=text_out(code), findings=findings(found))
 
 

@@ -174,12 +174,15 @@ deliveries: Final = Table(
     # 0 settled, 1 at work, 2 parked. Said apart from `state`, so that the step from pending to in flight, which
     # every delivery takes, touches no index (and stays in its page on PostgreSQL).
     Column("stands", SmallInteger, nullable=False),
+    # Only of what is acknowledged twice, at commit and by the application (`NewDelivery.identity`).
+    _text("identity"),
     **_CLUSTERED)
 OPEN: Final = deliveries.c.stands > literal_column("0", SmallInteger)
 STUCK: Final = deliveries.c.stands == literal_column("2", SmallInteger)
 Index("deliveries_message", deliveries.c.message_seq)
 _partial("deliveries_open", deliveries.c.partition, deliveries.c.message_seq,
          where=OPEN)
+_partial("deliveries_identity", deliveries.c.identity, where=deliveries.c.identity != word(""))
 _partial("deliveries_parked", deliveries.c.destination, deliveries.c.reason, deliveries.c.message_seq,
          where=STUCK)
 

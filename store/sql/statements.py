@@ -20,7 +20,8 @@ MESSAGE: tuple[str, ...] = (
     "findings")
 DELIVERY: tuple[str, ...] = (
     "id", "message_seq", "event_id", "destination", "lane", "partition", "priority", "due_at", "state", "since",
-    "reason", "stands")
+    "reason", "stands", "identity")
+CONCLUDED: tuple[str, ...] = ("state", "since", "reason", "code", "findings", "stands")
 EVENT: tuple[str, ...] = (
     "id", "message_seq", "subject_key", "version_at", "version_tie", "published", "body")
 DECISION: tuple[str, ...] = ("event_id", "id", "kind", "at", "body")
@@ -31,8 +32,8 @@ ATTEMPT: tuple[str, ...] = (
 #: What is read of a message and of a delivery, in this order (`store.sql.rows` turns it into records).
 MESSAGE_READ = (*(s.messages.c[name] for name in MESSAGE), s.messages.c.ack_code, s.messages.c.revision,
                 s.raws.c.body)
-DELIVERY_READ = (*(s.deliveries.c[name] for name in DELIVERY[:-1]), s.deliveries.c.attempts, s.deliveries.c.code,
-                 s.deliveries.c.findings)
+DELIVERY_READ = (*(s.deliveries.c[name] for name in DELIVERY if name != "stands"), s.deliveries.c.attempts,
+                 s.deliveries.c.code, s.deliveries.c.findings)
 MESSAGES = s.messages.join(s.raws, s.raws.c.message_seq == s.messages.c.seq)
 
 _RECEIVED, _PARKED = word(MessageState.RECEIVED), word(MessageState.PARKED)
@@ -78,6 +79,10 @@ class Statements:
         self.insert_deliveries = insert(s.deliveries, DELIVERY, key="id")
         self.supersede = change(
             s.deliveries, ("state", "since", "stands"), _d.state == word(DeliveryState.PENDING), key="id")
+        self.conclude = text(
+            update(s.deliveries)
+            .where(_d.id == bindparam("its_id"), _d.state == bindparam("was"), _d.reason == bindparam("was_reason"))
+            .values({name: bindparam(f"new_{name}") for name in CONCLUDED}))
         self.lift_fences = text(delete(s.fences).where(among(s.fences.c.message_seq, "seqs")))
         self.alias = text(select(s.aliases.c.new).where(s.aliases.c.old == bindparam("old")))
         self.set_aliases = insert(s.aliases, ("old", "new"), replace=True)
@@ -168,6 +173,9 @@ class Statements:
             .order_by(_e.version_at, _e.version_tie, _e.id))
         self.open_deliveries = text(
             select(*DELIVERY_READ).where(_d.partition == bindparam("partition"), s.OPEN)
+            .order_by(_d.message_seq, _d.id))
+        self.named = text(
+            select(*DELIVERY_READ).where(among(_d.identity, "names"), _d.identity != word(""))
             .order_by(_d.message_seq, _d.id))
         self.lanes_of = text(select(_m.lane, _m.lanes).where(_m.seq == bindparam("seq")))
         self.open_before = text(

@@ -17,11 +17,12 @@ class Port(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     host: str = "127.0.0.1"
 
 
-def spec(name: str, direction: str) -> ConnectorSpec[Any]:
-    return ConnectorSpec(name=name, direction=direction, summary="", settings=Port, build=lambda: None)
+def spec(name: str, direction: str, **more: Any) -> ConnectorSpec[Any]:
+    return ConnectorSpec(name=name, direction=direction, summary="", settings=Port, build=lambda: None, **more)
 
 
-CONNECTORS = {("mllp", "in"): spec("mllp", "in"), ("http", "out"): spec("http", "out")}
+CONNECTORS = {("mllp", "in"): spec("mllp", "in"), ("http", "out"): spec("http", "out"),
+              ("mllp", "out"): spec("mllp", "out", concludes=True)}
 MAPPINGS = ["hl7v2/siu", "fhir/appointment"]
 
 GOOD = """\
@@ -87,6 +88,20 @@ def test_a_good_site_is_read_whole() -> None:
 def test_each_problem_has_its_place_and_a_hint(old: str, new: str, place: str, words: str) -> None:
     found = problems(GOOD.replace(old, new, 1))
     assert any(f"site.yaml:{place}" in line and words in line for line in found), found
+
+
+@pytest.mark.parametrize(("connector", "channel", "words"), [
+    ("http", "mercy", "config.acknowledged_once"), ("mllp", "mercies", "did you mean mercy?"),
+    ("mllp", "rows", "channel rows has no table for ACK")])
+def test_a_second_acknowledgement_needs_a_peer_that_gives_it_and_a_channel_that_reads_it(
+        connector: str, channel: str, words: str) -> None:
+    """A02: `application_acks` of a destination."""
+    def with_acks(connector: str, channel: str) -> str:
+        return GOOD.replace("connector: http", f"connector: {connector}\n    application_acks: {channel}").replace(
+            "destinations:", "  rows: {connector: mllp, settings: {port: 1}, mapping: {SIU: hl7v2/siu}}\ndestinations:")
+
+    assert any(words in line for line in problems(with_acks(connector, channel)))
+    assert read(with_acks("mllp", "mercy")).site.destinations["scheduler"].application_acks == "mercy"
 
 
 def test_all_problems_are_told_at_once() -> None:
