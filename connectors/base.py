@@ -195,6 +195,8 @@ class Unknown(msgspec.Struct, frozen=True, gc=False):
 
     finding: Finding
     code: str = ""
+    after: float | None = None
+    """Seconds before which it must not be repeated, where it may be repeated at all."""
 
 
 Outcome: TypeAlias = Delivered | Rejected | Retry | Unknown

@@ -55,6 +55,9 @@ LOST_EVENT: Final = declare(
     "delivery.event_missing", Severity.ERROR, "The event of the delivery is not in the ledger any more.",
     "It was purged or the database was restored in part: skip the delivery, or reprocess the message.")
 
+PLANNED: Final = declare(
+    "delivery.planned_downtime", Severity.INFO, "The partner has announced that it does not work now.",
+    "Nothing to do: it goes out when the announced time is over. The windows are in the partner's profile.")
 BEHIND: Final = declare(
     "delivery.behind_merge", Severity.INFO, "What was planned for the old number before the merge had to go first.",
     "Nothing to do: it held the deliveries about the survivor back and sent nothing itself.")
@@ -83,6 +86,10 @@ Respond: TypeAlias = Callable[[Delivery, Phi[bytes]], Awaitable[None]]
 #: Takes (delivery, its event, code of the finding, the peer's code) of what was refused for good; raises
 #: LedgerUnavailable where that could not be stored.
 Refuse: TypeAlias = Callable[[Delivery, Event, str, str], Awaitable[None]]
+
+
+#: Until when a destination is away as announced, at a moment; 0 where it is not. Microseconds since the epoch.
+Downtime: TypeAlias = Callable[[int], int]
 
 
 class Books(Work, Numbers, Protocol):
@@ -153,11 +160,13 @@ class Gatekeeper:
             is settled, so that an answer is never lost.
         finish: puts the number into what its format numbers.
         refuse: is told what was refused for good, or cannot be written; awaited before the delivery is settled.
+        downtime: tells until when the destination is away as announced; 0 where it is not.
     """
 
     def __init__(self, name: str, settings: Destination, sender: Sender, work: Books, bureau: Bureau,
                  clock: Clock, chance: Callable[[], float], respond: Respond | None = None,
-                 finish: Finish | None = None, refuse: Refuse | None = None) -> None:
+                 finish: Finish | None = None, refuse: Refuse | None = None,
+                 downtime: Downtime | None = None) -> None:
         self.name = name
         self._settings = settings
         self._sender = sender
@@ -168,6 +177,7 @@ class Gatekeeper:
         self._respond = respond
         self._finish = finish
         self._tell = refuse
+        self._downtime = downtime
         self._lanes: dict[str, deque[Entry]] = {}
         self._by_id: dict[str, Entry] = {}
         self._by_subject: dict[str, list[Entry]] = {}
@@ -390,6 +400,13 @@ class Gatekeeper:
             if entry.delivery.barrier:
                 self._spawn(self._pass(entry))
         if not (picked := [entry for entry in picked if not entry.delivery.barrier]):
+            return
+        now = self._clock.now()
+        if self._downtime is not None and (until := self._downtime(now)):
+            for entry in picked:
+                self._settle(entry, Settlement(
+                    delivery_id=entry.delivery.id, state=DeliveryState.PENDING, at=now, attempts=entry.delivery.attempts,
+                    due_at=until, code=entry.delivery.code, reason=PLANNED.name, findings=(finding(PLANNED),)))
             return
         try:
             written = await self._write(picked)

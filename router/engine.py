@@ -20,7 +20,7 @@ from connectors.base import Hear, Receiver, Sender
 from mapper.document import Mark, located
 from router.answers import Answers, Peeking
 from router.broker import Broker
-from router.deliver import Gatekeeper, Respond, Status
+from router.deliver import Downtime, Gatekeeper, Respond, Status
 from router.faults import report
 from router.flow import Playbook
 from router.ids import MessageIds
@@ -84,6 +84,7 @@ class Engine:
         peeking: codec of each channel that takes answers.
         hearing: who receives the answers of trading partners, by channel.
         finish: see `router.deliver.Gatekeeper`.
+        downtime: see there, by destination.
         chance: source of randomness; None for the system's.
     """
 
@@ -94,7 +95,7 @@ class Engine:
                  marks: Mapping[str, Mark] | None = None,
                  bureau: Bureau | None = None, peeking: Mapping[str, Peeking] | None = None,
                  hearing: Mapping[str, Hear] | None = None,
-                 finish: Finish | None = None) -> None:
+                 finish: Finish | None = None, downtime: Mapping[str, Downtime] | None = None) -> None:
         bureau = bureau or InLine(translator, clock)
         # For jitter and the start of message ids, not for secrets: no system call for each.
         chance = chance or random.Random(random.SystemRandom().getrandbits(64))  # noqa: S311 - as said above
@@ -109,7 +110,7 @@ class Engine:
         gatekeepers = {
             name: Gatekeeper(name, destination, senders[name], ledger, bureau, clock, chance.random,
                              (respond or self._answer) if destination.responses else None, finish,
-                             Refusals(ledger, broker.ring, clock, site.partitions))
+                             Refusals(ledger, broker.ring, clock, site.partitions), (downtime or {}).get(name))
             for name, destination in site.destinations.items()} if role.works else {}
         self._pressure = Pressure(lambda: max((one.due for one in gatekeepers.values()), default=0),
                                   lambda: len(self.worker.held), broker)

@@ -34,16 +34,19 @@ def mend(deliveries: Iterable[Delivery], destinations: Mapping[str, Destination]
             state, reason = DeliveryState.PARKED, UNKNOWN.name
             if destination.idempotent:
                 state, reason = DeliveryState.PENDING, ""
-            settlements.append(_settlement(delivery, state, now, reason, interrupted=True))
+            # Where the peer's rule sets a pause before a repetition (X13), a restart does not shorten it.
+            pause = int(getattr(destination.settings, "retry_after_s", 0.0) * 1e6)
+            settlements.append(_settlement(delivery, state, now, reason, interrupted=True,
+                                           due_at=max(now, delivery.since + pause)))
     return settlements
 
 
 def _settlement(delivery: Delivery, state: DeliveryState, now: int, reason: str, *,
-                interrupted: bool = False) -> Settlement:
+                interrupted: bool = False, due_at: int = 0) -> Settlement:
     code = UNKNOWN if reason == UNKNOWN.name else INTERRUPTED if interrupted else NO_DESTINATION
     attempt = Attempt(
         delivery_id=delivery.id, number=delivery.attempts + 1, started_at=delivery.since, ended_at=now,
         outcome=AttemptOutcome.UNKNOWN, finding=finding(INTERRUPTED)) if interrupted else None
-    return Settlement(delivery_id=delivery.id, state=state, at=now, reason=reason, due_at=now,
+    return Settlement(delivery_id=delivery.id, state=state, at=now, reason=reason, due_at=due_at or now,
                       attempts=delivery.attempts + (1 if interrupted else 0), findings=(finding(code),),
                       attempt=attempt)

@@ -91,7 +91,7 @@ def decide(outcome: Outcome, *, attempt: int, tries: int, age_s: float, policy: 
             return Verdict(DeliveryState.PARKED, AttemptOutcome.UNKNOWN, code=outcome.code, reason=UNKNOWN.name,
                            finding=outcome.finding, away=True)
         case Unknown():
-            word, counted, asked = AttemptOutcome.UNKNOWN, True, None
+            word, counted, asked = AttemptOutcome.UNKNOWN, True, outcome.after
         case Retry():
             word, counted, asked = AttemptOutcome.RETRY, not outcome.free, outcome.after
     if age_s >= policy.give_up_after_s or (counted and attempt >= policy.attempts):

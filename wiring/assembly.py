@@ -140,6 +140,10 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
                            for table in site_config.tables_of(self.site.channels[name].mapping)} for name in taking}
         return [(name, next(iter(family))) for name, family in families.items() if len(family) == 1]
 
+    def downtime(self) -> dict[str, Callable[[int], int]]:
+        """Until when partners are away as announced, by destination."""
+        return {name: self.partners[one.partner].away_until for name, one in self.site.destinations.items() if one.partner}
+
     def missing(self) -> list[Finding]:
         """What this machine lacks for some of the destinations; the site runs without."""
         found = []

@@ -58,12 +58,16 @@ class CoreSender:
             self._payer.envelope(kind, REAL_TIME, dispatch.identity, payload), REAL_TIME)
         if (took := time.monotonic() - began) > self._settings.slow_s:
             _log.warning("%s: destination %s, %.0f s", SLOW.name, self.name, took)
-        if not isinstance(answer, Envelope):
-            return self._not_yet(answer)
-        return _answered(answer)
+        return self._not_yet(_answered(answer) if isinstance(answer, Envelope) else answer, took)
 
-    def _not_yet(self, answer: Outcome) -> Outcome:
-        """Nothing is asked again before the time that the operating rule sets."""
+    def _not_yet(self, answer: Outcome, took: float) -> Outcome:
+        """Nothing is asked again before the time that the operating rule sets, counted from when it was asked.
+
+        Args:
+            took: seconds since then.
+        """
+        if isinstance(answer, Unknown):
+            return Unknown(answer.finding, answer.code, max(0.0, self._settings.retry_after_s - took))
         if isinstance(answer, Retry) and answer.response is not None:
             return Retry(answer.code, answer.finding, max(answer.after or 0.0, self._settings.retry_after_s),
                          answer.free, answer.response)
@@ -80,9 +84,10 @@ class CoreSender:
             return Rejected("", wrong.findings[0])
         envelope = self._payer.envelope(kind, SUBMIT, " ".join(dispatch.identity for dispatch in batch),
                                         b"".join(payloads))
+        began = time.monotonic()
         answer = await self._payer.exchange(envelope, SUBMIT)
         if not isinstance(answer, Envelope):
-            return self._not_yet(answer)
+            return self._not_yet(answer, time.monotonic() - began)
         return Delivered(answer.payload_type, answer.payload_id)
 
 

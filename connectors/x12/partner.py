@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from canonical.findings import Rejection
 from connectors.x12.build import Stamp, conform, seal, sequence
 from connectors.x12.edi import Interchange, Message, parse
+from connectors.x12.hours import BatchHours, Downtime, away_until
 from connectors.x12.judge import judge
 from connectors.x12.problem import Problem
 from connectors.x12.profile import ANYBODY, Profile
@@ -40,9 +43,29 @@ class Partner(Profile, frozen=True, kw_only=True, forbid_unknown_fields=True):
     trace_originator: Annotated[str, _Meta(
         pattern=r"^[139]\S{9}$", description="TRN03: who gave the trace number. Ten characters: 1 and the tax number, "
                                              "3 and the D-U-N-S number, or 9 and what was agreed")]
+    timezone: Annotated[str, _Meta(description="Where its times of day are: `America/New_York`")] = "UTC"
+    downtime: Annotated[tuple[Downtime, ...], _Meta(
+        description="When it has said that it does not work: nothing is sent then, and what waits goes out afterwards")] = ()
+    batch: Annotated[BatchHours | UnsetType, _Meta(
+        description="By when its batches are acknowledged and answered; without, nobody counts the hours")] = UNSET
     values: Annotated[dict[str, str], _Meta(
         description="Further values for $NAME in the tables of this partner")] = msgspec.field(
             default_factory=dict)
+
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("timezone: there is no such zone") from None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Of its times of day."""
+        return ZoneInfo(self.timezone)
+
+    def away_until(self, now: int) -> int:
+        """When its announced downtime ends; 0 where it works."""
+        return away_until(self.downtime, self.zone, now)
 
     def context(self) -> dict[str, str]:
         """What tables write with ``$NAME``."""

@@ -147,6 +147,43 @@ async def test_a_payer_that_is_away_is_not_asked_before_the_rule_allows() -> Non
     assert outcome.after == 90.0
 
 
+@pytest.mark.parametrize(("fault", "took"), [("silence", 0.3), ("lost", 0.0)])
+async def test_what_may_have_been_heard_is_not_repeated_before_the_rule_allows_either(fault: str, took: float) -> None:
+    """X13: the 90 s count from the question, the time that was waited for its answer included."""
+    async with Payer(plan=Plan(f"{fault} once")) as payer, _sending(CoreOut(
+            url=payer.url, sender_id="NORTHGATE", receiver_id="ACME", timeout_s=0.3)) as sender:
+        outcome = await sender.send(_dispatch(1))
+    assert isinstance(outcome, Unknown)
+    assert outcome.after is not None
+    assert 60 < outcome.after <= 90 - took
+
+
+async def test_an_answer_after_20_seconds_is_taken_and_said_to_be_slow(caplog: pytest.LogCaptureFixture) -> None:
+    """X13: with a shorter clock."""
+    async with Payer(plan=Plan("late:0.3 once")) as payer, _sending(CoreOut(
+            url=payer.url, sender_id="NORTHGATE", receiver_id="ACME", slow_s=0.1)) as sender:
+        slow, quick = [await sender.send(_dispatch(number)) for number in (1, 2)]
+    assert isinstance(slow, Delivered)
+    assert isinstance(quick, Delivered)
+    assert [record.getMessage().split(",")[0] for record in caplog.records if "core.slow" in record.getMessage()] == [
+        "core.slow: destination payer"]
+
+
+async def test_an_answer_after_60_seconds_is_none() -> None:
+    """X13: the hard limit, with a shorter clock; what comes later comes another way."""
+    async with Payer(plan=Plan("late:5 once")) as payer, _sending(CoreOut(
+            url=payer.url, sender_id="NORTHGATE", receiver_id="ACME", timeout_s=0.3)) as sender:
+        outcome = await sender.send(_dispatch(1))
+    assert isinstance(outcome, Unknown)
+    assert outcome.finding.code == "http.no_answer"
+
+
+def test_the_limits_are_those_of_the_rule() -> None:
+    """X13: 20 s, 60 s, 90 s."""
+    settings = CoreOut(url="http://127.0.0.1", sender_id="A", receiver_id="B")
+    assert (settings.slow_s, settings.timeout_s, settings.retry_after_s) == (20.0, 60.0, 90.0)
+
+
 async def test_a_repeated_inquiry_is_asked_once() -> None:
     """Invariant 8: the payload id is that of the delivery."""
     async with Payer() as payer:

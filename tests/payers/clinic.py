@@ -83,13 +83,13 @@ def free_port() -> int:
         return port
 
 
-def written(folder: Path, url: str, *, rule: str = "eligibility", site: str = SITE) -> int:
+def written(folder: Path, url: str, *, rule: str = "eligibility", site: str = SITE, partner: str = PARTNER) -> int:
     """Write the site; the port of its MLLP channel."""
     for part in ("hl7v2", "x12", "vocab"):
         shutil.copytree(MAPPINGS / part, folder / "mappings" / part, ignore=shutil.ignore_patterns("*.tests.yaml"))
     (folder / "mappings" / "partners").mkdir()
     (folder / "inbox").mkdir()
-    (folder / "mappings" / "partners" / "acme.yaml").write_text(PARTNER)
+    (folder / "mappings" / "partners" / "acme.yaml").write_text(partner)
     port = free_port()
     (folder / "site.yaml").write_text(
         site.replace("MLLP", str(port)).replace("PAYER", url).replace("RULE", rule).replace("INBOX", str(folder / "inbox"))
@@ -188,9 +188,9 @@ class Clinic:
 
 @asynccontextmanager
 async def clinic(folder: Path, payer: Payer, *, rule: str = "eligibility", site: str = SITE,
-                 environment: Mapping[str, str] | None = None) -> AsyncIterator[Clinic]:
+                 partner: str = PARTNER, environment: Mapping[str, str] | None = None) -> AsyncIterator[Clinic]:
     """The site, running in this process on the shipped default: SQLite."""
-    port = written(folder, payer.url, rule=rule, site=site)
+    port = written(folder, payer.url, rule=rule, site=site, partner=partner)
     async with reopened(folder, payer, port, environment=environment) as it:
         yield it
 
