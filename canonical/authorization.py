@@ -62,6 +62,8 @@ class AuthorizedService(Value, frozen=True, kw_only=True):
     """HCR03, all kept."""
     certified_quantity: Tri[str] = ABSENT
     certified_period: Tri[Period] = ABSENT
+    cancelled: Tri[bool] = ABSENT
+    """True for a service that is no longer asked for (PAS)."""
     errors: Many[PayerError] = ()
 
 
@@ -97,6 +99,8 @@ class Authorization(Entity, frozen=True, kw_only=True):
     visit: Tri[Visit] = ABSENT
     diagnoses: Many[Diagnosis] = ()
     services: Many[AuthorizedService] = ()
+    replaces: Tri[Identifier] = ABSENT
+    """Our trace of the request that this one changes or withdraws (PAS Claim.related)."""
     number: Tri[str] = ABSENT
     """The number that counts now (REF*BB, HCR02, AUT)."""
     superseded_numbers: Many[str] = ()

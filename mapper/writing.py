@@ -359,8 +359,11 @@ class WriteCompiler:
         puts = tuple((self._put(place), place.outer, self._encode(cell, place, leaf)) for place in cell.targets)
         clear, can_clear = self._format.clear, self._format.can_clear
         unit = self._unit(cell)
+        # A condition that may be made true is so only for a value that can be said.
+        first = cell.when is not None and cell.when.verb == "=" and not strictly
 
         def attempt(value: Any, node: Node, run: Run) -> bool:
+            raws = [encode(value, run) for _, _, encode in puts] if first and value is not None else None
             if when is not None and not when(node, run):
                 return False
             if value is None:
@@ -368,9 +371,8 @@ class WriteCompiler:
                     for put, outer, _ in puts:
                         put(run.root if outer else node, clear)
                 return True
-            for put, outer, encode in puts:
-                raw = encode(value, run)
-                put(run.root if outer else node, raw)
+            for index, (put, outer, encode) in enumerate(puts):
+                put(run.root if outer else node, raws[index] if raws is not None else encode(value, run))
             if unit is not None:
                 unit(value, node, run)
             return True

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from connectors.fhir import r4_payers
 from connectors.fhir.r4 import R4
-from connectors.fhir.references import Gathering, hoisted, itemised, spread, unfolded
+from connectors.fhir.references import Gathering, hoisted, itemised, numbered, shared, spread, unfolded
 from connectors.json_format import JsonFormat
 
 #: Those that are written together with what they point to.
@@ -20,6 +20,7 @@ _WITH_OTHERS: Final = frozenset(r4_payers.TYPES)
 _BUNDLE: Final = "Bundle"
 #: Its items are cut differently by payers and by us.
 _ANSWER: Final = "CoverageEligibilityResponse"
+_CLAIMS: Final = frozenset({"Claim", "ClaimResponse"})
 
 
 class FhirFormat(JsonFormat):
@@ -41,6 +42,8 @@ class FhirFormat(JsonFormat):
             return spread(node) if node.get("type") == "collection" else node
         if name == _ANSWER:
             node = itemised(node)
+        if name in _CLAIMS:
+            node = shared(numbered(node, set_ids))
         return hoisted(node) if name in _WITH_OTHERS else node
 
     def leaves(self, wire: Any, name: str) -> list[str]:

@@ -8,7 +8,7 @@ under the name that `connectors.json_format.resolved` gives it.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -230,3 +230,27 @@ def _leaves(value: Any, at: str) -> Iterator[str]:
             yield from _leaves(inner, f"{at}({index})")
     else:
         yield at
+
+
+#: What PAS has every item of a request say again, and a table says of the request as a whole.
+_COMMON: Final = tuple(f"http://hl7.org/fhir/us/davinci-pas/StructureDefinition/extension-{name}" for name in (
+    "serviceItemRequestType", "certificationType", "authorizationNumber", "administrationReferenceNumber"))
+
+
+def shared(claim: dict[str, Any]) -> dict[str, Any]:
+    """A drafted Claim or ClaimResponse whose items all say what the first says of the whole."""
+    items = _objects(claim.get("item"))
+    common = [one for one in _objects(items[0].get("extension") if items else None) if one.get("url") in _COMMON]
+    for item in items[1:]:
+        own = item.setdefault("extension", []) if common else []
+        own += [one for one in common if all(one["url"] != other.get("url") for other in own)]
+    return claim
+
+
+def numbered(draft: dict[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+    """Elements of lists numbered from 1 where they have no number: ``item.sequence``."""
+    for path in paths:
+        name, _, number = path.partition(".")
+        for place, element in enumerate(_objects(draft.get(name)), 1):
+            element.setdefault(number, place)
+    return draft
