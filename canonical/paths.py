@@ -46,7 +46,9 @@ class Spot(NamedTuple):
     """From a draft to the sequence, made where it is not there and at least so long; None: the draft is it."""
     position: int
     empty: bool
-    """Only while nothing is there: the path means a part of the element."""
+    """Only while nothing is there: the path means a part of the element, or one of several repetitions."""
+    lead: str = ""
+    """What stands before the raw then: the separators of the parts before it."""
 
 
 def verbatim(value: Any) -> Any:

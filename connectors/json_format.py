@@ -469,6 +469,10 @@ class JsonFormat:
             return _text, lambda value: value == "true"
         return _text, verbatim
 
+    def marked(self, wire_type: str) -> Callable[[str], object] | None:
+        """See ``mapper.format.Format``: numbers and booleans are no text in JSON, and the rest is `verbatim`."""
+        return None
+
     def number(self, wire_type: str) -> Callable[[int], Any]:
         """See ``mapper.format.Format``."""
         return str if wire_type == "string" else lambda value: value

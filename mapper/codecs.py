@@ -201,13 +201,19 @@ def same_instant(one: str, other: str) -> bool:
     return left == right
 
 
+def _from_ts(*, instant: bool) -> Parse:
+    def parse(raw: Raw, notes: Notes) -> str:
+        known = notes.known.get(raw)
+        return known if known is not None and len(known) > 19 else times.from_ts(raw, notes, instant=instant)
+    return parse
+
+
 def _ts(*, instant: bool) -> Codec:
-    return Codec("ts", lambda raw, notes: times.from_ts(raw, notes, instant=instant), times.to_ts, whole=True,
-                 same=same_instant)
+    return Codec("ts", _from_ts(instant=instant), times.to_ts, whole=True, same=same_instant)
 
 
 def _dt(*, instant: bool) -> Codec:
-    return Codec("dt", lambda raw, notes: times.from_ts(raw, notes, instant=instant),
+    return Codec("dt", _from_ts(instant=instant),
                  lambda value, notes: times.to_ts(value, notes, day_only=True), whole=True, same=same_instant)
 
 

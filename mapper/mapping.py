@@ -22,7 +22,7 @@ from canonical.keys import kind_of
 from canonical.model import Identifier
 from canonical.paths import PathError
 from canonical.phi import Value
-from mapper import codecs, document, grammar, keys, model, times
+from mapper import codecs, document, grammar, keys, model, times, unroll
 from mapper.document import Mark, Node, Scalar, did_you_mean
 from mapper.format import Format, Path, Shape, Wire
 from mapper.format import Node as WireNode
@@ -236,8 +236,9 @@ class Mapping:
         self._occurred = tuple(self._instant(fetch) for fetch in self._header.occurred)
         self._sender = tuple((name, self._plain(fetch)) for name, fetch in self._header.source.items())
         writer = WriteCompiler(planner)
-        self._constants = tuple((fetch.path.put, writer.constant(text, fetch, str(mark)))
-                                for fetch, text, mark in self._header.constants)
+        self._constants = unroll.constants([
+            (writer.constant(text, fetch, str(mark)), fetch.path.put, fetch.path.spot)
+            for fetch, text, mark in self._header.constants])
         if planner.problems:
             raise Rejection(*planner.problems)
 
@@ -675,8 +676,7 @@ class Mapping:
         run.omit_offset = header.zone is not None and getattr(entity, "time_basis", "") == header.zone.key
         if event is not None and header.events and header.trigger is not None:
             self._put_trigger(event, header.trigger, draft, run)
-        for put, constant in self._constants:
-            put(draft, constant(run))
+        self._constants(draft, run)
         write = self._write if recorder is None or self._write is None else self._compile_write(recorder)
         if write is None:
             return Writing(wire=None, findings=(finding(NO_TRIGGER, row=str(self.table.mark)),))

@@ -22,7 +22,7 @@ from mapper.plan import UNMAPPED, Cell, Condition, Each, Fetch, Item, Leaf, Plan
 from mapper.recorder import Lineage, Recorder
 from mapper.run import CONFLICT, NULL_COMPONENT, NULL_REFUSED, REQUIRED, Missing, Run, escalate
 from mapper.times import Refused
-from mapper.unroll import Field, Opening, Source, Way
+from mapper.unroll import Field, Opening, Source, Test, Way
 from mapper.vocab import Vocab
 
 Reader: TypeAlias = Callable[[Node, Run], Any]
@@ -126,16 +126,36 @@ class ReadCompiler:
         return tuple(self._way(cell, leaf) for cell in leaf.cells if cell.reads)
 
     def _way(self, cell: Cell, leaf: Leaf) -> Way:
-        read, guards = self._cell(cell, leaf), _guarded(cell)
-        if len(cell.places) != 1 or len(guards) != 1 or cell.when is not None or cell.phone:
-            return Way(read, guards)
+        guards = _guarded(cell)
+        when = self._test(cell.when) if guards else None
+        if cell.when is not None:
+            if when is None:
+                return Way(self._cell(cell, leaf), guards)
+            cell = msgspec.structs.replace(cell, when=None)
+        read = self._cell(cell, leaf)
+        if len(cell.places) == 2 and len(guards) == 2 and cell.unit is None and not cell.phone:
+            first, second = (self._decode(cell, place, leaf) for place in cell.places)
+            return Way(read, guards, when, first, second)
+        if len(cell.places) != 1 or len(guards) != 1 or cell.phone:
+            return Way(read, guards, when)
         if cell.unit is not None:
             unit = cell.unit.places[0] if len(cell.unit.places) == 1 else None
             if unit is None or unit.outer or unit.path.cells is None:
-                return Way(read, guards)
-            return Way(read, guards, self._amount(cell, leaf), unit=unit.path.cells)
+                return Way(read, guards, when)
+            return Way(read, guards, when, self._amount(cell, leaf), unit=unit.path.cells)
         plain = cell.codec is not None and cell.codec.name == "text" and cell.vocab is None and not cell.uri
-        return Way(read, guards, self._decode(cell, cell.places[0], leaf), plain, self._quick(cell, leaf))
+        return Way(read, guards, when, self._decode(cell, cell.places[0], leaf), text=plain,
+                   quick=self._quick(cell, leaf))
+
+    def _test(self, condition: Condition | None) -> Test | None:
+        """A condition that can be tested in place, or None."""
+        if condition is None or condition.place.outer or (cells := condition.place.path.cells) is None:
+            return None
+        path, verb, values = condition.place.path, condition.verb, frozenset(condition.values)
+        if verb in ("present", "absent"):
+            return Test(path.text, cells, str, frozenset((self._format.absent, self._format.clear)), verb == "absent")
+        text = self._format.text(path.wire_type)[0] if path.kind == "leaf" else str
+        return Test(path.text, cells, text, values, verb in ("=", "in"))
 
     def _named(self, name: str, reader: Reader) -> Reader:
         recorder = self._recorder

@@ -24,14 +24,31 @@ from mapper.run import Missing
 # -- reading ------------------------------------------------------------------------------------------------
 
 
+class Test(msgspec.Struct, frozen=True):
+    """A condition on the raw at one place."""
+
+    place: str
+    """The path, as written: tests of one struct's rows with equal paths are of one place."""
+    cells: Cells
+    text: Callable[[str], str]
+    """From the raw to what is compared."""
+    values: frozenset[str]
+    positive: bool
+    """True where it must be one of the values."""
+
+
 class Way(msgspec.Struct, frozen=True):
     """One way to read a field."""
 
     reader: Callable[[Node, Any], Any]
     guards: tuple[Cells, ...] = ()
     """Where its raws are. If all these are empty, there is nothing to read."""
+    when: Test | None = None
+    """It is a way only where this holds."""
     decode: Callable[..., Any] | None = None
-    """Reads the raw of the only guard (and the raw of the unit); None: the reader fetches for itself."""
+    """Reads the raw of the first guard (and the raw of the unit); None: the reader fetches for itself."""
+    other: Callable[..., Any] | None = None
+    """Reads the raw of the second guard, which states the same fact; the reader is for where both differ."""
     text: bool = False
     """The raw is the value, unless it holds an escape or a quote."""
     quick: Mapping[Any, Any] = {}
@@ -83,6 +100,7 @@ class _Reading:
         self.lines: list[str] = []
         self.names: dict[str, Any] = {"UNSET": UNSET, "Missing": Missing}
         self._rows: dict[Any, str] = {}
+        self._tests: dict[tuple[Any, ...], str] = {}
 
     def bind(self, thing: Any) -> str:
         """A name for an object."""
@@ -92,6 +110,23 @@ class _Reading:
 
     def add(self, indent: int, *lines: str) -> None:
         self.lines += [" " * indent + line for line in lines]
+
+    def fetch(self, cells: Cells, indent: int, raw: str) -> None:
+        """The raw at a place, empty where nothing is."""
+        row = self.row(cells)
+        self.add(indent, f"{raw} = {row}[{cells.position}] if n_{row} > {cells.position} else ''")
+        self.cut(cells, indent, raw)
+
+    def holds(self, test: Test) -> str:
+        """A condition that is true where a test holds; it is made once."""
+        key = (test.place, test.values, test.positive)
+        name = self._tests.get(key)
+        if name is None:
+            name = self._tests[key] = f"t{len(self._tests)}"
+            self.fetch(test.cells, 0, "raw")
+            test_ = f"{self.bind(test.text)}(raw) {'in' if test.positive else 'not in'} {self.bind(test.values)}"
+            self.add(0, f"{name} = {test_}")
+        return name
 
     def row(self, cells: Cells) -> str:
         """The sequence that holds them."""
@@ -109,8 +144,8 @@ class _Reading:
 
     def cut(self, cells: Cells, indent: int, raw: str) -> None:
         if cells.cut is not None:
-            marks = " or ".join(f"{mark!r} in {raw}" for mark in cells.cut_on)
-            self.add(indent, f"{f'if {marks}: ' if marks else ''}{raw} = {self.bind(cells.cut)}({raw})")
+            marks = " or ".join(f"{mark!r} in {raw}" for mark in cells.cut_on) or raw
+            self.add(indent, f"if {marks}: {raw} = {self.bind(cells.cut)}({raw})")
 
     def field(self, field: Field, target: str) -> None:
         """Read a field that is one value."""
@@ -118,9 +153,12 @@ class _Reading:
         for way in field.ways:
             if way.unit is not None:
                 self.row(way.unit)
+            if way.when is not None:
+                self.holds(way.when)
         for number, (way, test) in enumerate(zip(field.ways, tests, strict=True)):
             tests_ = [f"{target} is UNSET"] if number else []
-            tests_ += [f"({test})" if tests_ else test] if test else []
+            tests_ += [f"({test})"] if test else []
+            tests_ += [self.holds(way.when)] if way.when is not None else []
             indent = 4 if tests_ else 0
             if tests_:
                 self.add(0, f"if {' and '.join(tests_)}:")
@@ -131,13 +169,18 @@ class _Reading:
             self.add(indent, f"{target} = {self.bind(way.reader)}(node, run)")
             return
         cells = way.guards[0]
+        if way.other is not None:
+            self.fetch(cells, indent, "raw")
+            self.fetch(way.guards[1], indent, "other")
+            self.add(indent, f"if not other or raw == other: {target} = {self.bind(way.decode)}(raw, run)",
+                     f"elif not raw: {target} = {self.bind(way.other)}(other, run)",
+                     f"else: {target} = {self.bind(way.reader)}(node, run)")
+            return
         self.add(indent, f"raw = {self.row(cells)}[{cells.position}]")
         self.cut(cells, indent, "raw")
         decode = self.bind(way.decode)
         if way.unit is not None:
-            row = self.row(way.unit)
-            self.add(indent, f"unit = {row}[{way.unit.position}] if n_{row} > {way.unit.position} else ''")
-            self.cut(way.unit, indent, "unit")
+            self.fetch(way.unit, indent, "unit")
             self.add(indent, f"{target} = {decode}(raw, unit, run)")
         elif way.text:
             self.add(indent, f"if '\\\\' in raw or '\"' in raw: {target} = {decode}(raw, run)",
@@ -259,8 +302,12 @@ class Simple(msgspec.Struct, frozen=True):
     """What is put for a value that was cleared."""
     spot: Spot | None = None
     """Where `put` puts it, if it need not be called."""
-    text: str = ""
-    """Text that need not be encoded: ``plain`` where it is letters and digits, ``any`` where there are no escapes."""
+    verbatim: bool = False
+    """Text is its own raw."""
+    marked: Callable[[str], object] | None = None
+    """Text in which this finds nothing is its own raw."""
+    beside: tuple[tuple[Any, Callable[[Node, Any], None], Spot], ...] = ()
+    """What is put with it at other places: the unit of an amount."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -294,9 +341,8 @@ class _Draft:
         self.lines: list[str] = []
         self.names: dict[str, Any] = {"UNSET": UNSET, "Unsaid": Unsaid}
         self.rows: dict[Any, tuple[str, Spot]] = {}
-        self.width = 0
-        self.flat = False
-        """The node itself is a sequence that is written to."""
+        self.widths: dict[str, int] = {}
+        """How long each row has to be at least; that of the node itself has no name."""
 
     def bind(self, thing: Any) -> str:
         name = f"x{len(self.names)}"
@@ -311,39 +357,45 @@ class _Draft:
         add = self.add
         clear = self.bind(row.clear)
         add(indent, f"if {value} is None: raw = {clear}")
-        if row.text == "any":
+        if row.verbatim:
             add(indent, f"else: raw = {value}")
         else:
-            if row.text == "plain":
-                add(indent, f"elif {value}.isalnum(): raw = {value}")
+            if row.marked is not None:
+                add(indent, f"elif {self.bind(row.marked)}({value}) is None: raw = {value}")
             add(indent, "else:", f"    try: raw = {self.bind(row.encode)}({value}, run)",
                 f"    except Unsaid as cannot: run.findings.append(cannot.finding); raw = {self.bind(row.absent)}")
-        spot = row.spot
-        if spot is None:
+            if row.beside:
+                add(indent, "    else:")
+            for raw, put, spot in row.beside:
+                self.put(put, spot, indent + 8, self.bind(raw))
+        if row.spot is None:
             add(indent, f"{self.bind(row.put)}(node, raw)")
-            return
-        self.width = max(self.width, spot.position + 1)
-        add(indent, "if raw:")
-        if spot.row is None:
-            here, self.flat = "node", True
         else:
-            here = self.rows.setdefault(spot.key, (f"s{len(self.rows)}", spot))[0]
-            add(indent + 4, f"if {here} is None: {here} = make_{here}(node, width)")
+            add(indent, "if raw:")
+            self.put(row.put, row.spot, indent + 4, "raw")
+
+    def put(self, put: Callable[[Node, Any], None], spot: Spot, indent: int, raw: str) -> None:
+        """Write a raw, which is not empty, at a spot."""
+        here = "node" if spot.row is None else self.rows.setdefault(spot.key, (f"s{len(self.rows)}", spot))[0]
+        self.widths[here] = max(self.widths.get(here, 0), spot.position + 1)
+        if spot.row is not None:
+            self.add(indent, f"if {here} is None: {here} = make_{here}(node, width_{here})")
         where = f"{here}[{spot.position}]"
         if spot.empty:
-            add(indent + 4, f"if {where}: {self.bind(row.put)}(node, raw)", f"else: {where} = raw")
+            self.add(indent, f"if {where}: {self.bind(put)}(node, {raw})")
+            self.add(indent, f"else: {where} = {f'{spot.lead!r} + ' if spot.lead else ''}{raw}")
         else:
-            add(indent + 4, f"{where} = raw")
+            self.add(indent, f"{where} = {raw}")
 
     def function(self, parameters: str, head: Sequence[str] = ()) -> Callable[..., Any]:
         """The function that these lines are."""
         lines = list(head)
-        self.names["width"] = self.width
         for name, spot in self.rows.values():
             self.names[f"make_{name}"] = spot.row
+            self.names[f"width_{name}"] = self.widths[name]
             lines.append(f"{name} = None")
-        if self.flat:
-            lines.append(f"if len(node) < width: node.extend({self.bind(('',) * self.width)})")
+        if width := self.widths.get("node"):
+            lines.append(f"if len(node) < {width}: node.extend({self.bind(('',) * width)})")
         return _function(parameters, [*lines, *self.lines], self.names)
 
     def choices(self, choices: Sequence[Choice], indent: int) -> None:
@@ -405,6 +457,20 @@ def writer(parts: Sequence[Part], *, new: Callable[[], Node] | None = None,
     if close is not None:
         out.add(0, f"return {out.bind(close)}(node)")
     return out.function("value, run" if new is not None else "value, node, run", head)
+
+
+def constants(rows: Sequence[tuple[Callable[[Any], Any], Callable[[Node, Any], None], Spot | None]]
+              ) -> Callable[[Node, Any], None]:
+    """A function that writes what a table writes always: what each of these says, at its place."""
+    out = _Draft()
+    for value, put, spot in rows:
+        out.add(0, f"raw = {out.bind(value)}(run)")
+        if spot is None:
+            out.add(0, f"{out.bind(put)}(node, raw)")
+        else:
+            out.add(0, "if raw:")
+            out.put(put, spot, 4, "raw")
+    return out.function("node, run")
 
 
 def row_writer(row: Simple) -> Callable[[Any, Node, Any], None]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET
 
 from canonical.findings import Finding, Severity, declare, finding
 from canonical.model import CodeableConcept, Coding
-from canonical.paths import verbatim
+from canonical.paths import Spot, verbatim
 from mapper import codecs, document, model, times, unroll
 from mapper.format import Format, Node, Raw
 from mapper.model import INTEGER, STRUCT, TEXT
@@ -27,6 +27,9 @@ NO_CONTEXT = declare("map.no_context", Severity.FATAL, "a value that the table t
                      "add it to the settings of the destination")
 CANNOT_WRITE = declare("map.cannot_write", Severity.ERROR, "no cell of the row can say this value",
                        "add a code, or an alternative to the row")
+
+#: The unit that amounts of time are written in.
+MINUTES: Final = "min"
 
 Writer: TypeAlias = Callable[[Any, Node, Run], None]
 Try: TypeAlias = Callable[[Any, Node, Run], bool]
@@ -344,15 +347,23 @@ class WriteCompiler:
         if self._recorder is not None or len(cells) != 1:
             return None
         cell, format_ = cells[0], self._format
-        if (cell.when is not None or cell.unit is not None or cell.required == "yes" or len(cell.targets) != 1
+        if (cell.when is not None or (cell.required == "yes" and not leaf.in_item) or len(cell.targets) != 1
                 or cell.targets[0].outer):
             return None
         place = cell.targets[0]
-        text = ""
-        if cell.codec is not None and cell.codec.name == "text" and cell.vocab is None and not cell.uri:
-            text = "any" if format_.text(place.path.wire_type)[1] is verbatim else "plain"
+        beside: tuple[tuple[Raw, Callable[[Node, Raw], None], Spot], ...] = ()
+        if cell.unit is not None and cell.unit.places:
+            unit = cell.unit.places[-1]
+            if cell.uri or unit.outer or unit.path.spot is None or place.path.spot is None:
+                return None
+            beside = ((MINUTES, unit.path.put, unit.path.spot),)
+        simply = (cell.codec is not None and cell.codec.name == "text" and cell.vocab is None and cell.unit is None
+                  and not cell.uri)
+        wire_type = place.path.wire_type
         return Simple(self._encode(cell, place, leaf), self._put(place), format_.absent,
-                      format_.clear if format_.can_clear else format_.absent, place.path.spot, text)
+                      format_.clear if format_.can_clear else format_.absent, place.path.spot,
+                      simply and format_.text(wire_type)[1] is verbatim, format_.marked(wire_type) if simply else None,
+                      beside)
 
     def _cell(self, cell: Cell, leaf: Leaf, *, strictly: bool = False) -> Try:
         when = self._when(cell.when, strictly=strictly)
@@ -453,7 +464,7 @@ class WriteCompiler:
         uri = cell.uri
 
         def write(value: Any, node: Node, run: Run) -> None:
-            word = codecs.id_of(value)[1] if uri else "min"
+            word = codecs.id_of(value)[1] if uri else MINUTES
             for put, outer in puts:
                 put(run.root if outer else node, word)
 

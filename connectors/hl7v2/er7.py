@@ -118,6 +118,12 @@ class Segment(msgspec.Struct, eq=False, gc=False):
         fields[n] = text
         self._text = None
 
+    def close(self) -> None:
+        """Drop empty fields at the end; nothing is to be written any more."""
+        self._text = None
+        self._text = self.text.rstrip(self._separator)
+        self._fields = None
+
     def __len__(self) -> int:
         """Number of the last field present."""
         return len(self._split()) - 1

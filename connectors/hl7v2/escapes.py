@@ -7,6 +7,7 @@ and what `unescape` leaves alone (``\.br\``, ``\H\``, ``\Zcust\``) is left alone
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
@@ -123,6 +124,12 @@ class _Rules:
 @lru_cache(maxsize=256)
 def _rules(delimiters: Delimiters) -> _Rules:
     return _Rules(delimiters)
+
+
+def marked(delimiters: Delimiters = STANDARD) -> Callable[[str], re.Match[str] | None] | None:
+    """Finds in a text what `escape` would change; None where only `escape` can tell."""
+    rules = _rules(delimiters)
+    return None if rules.truncation else rules.needed.search
 
 
 def escape(text: str, delimiters: Delimiters = STANDARD, *, formatted: bool = False) -> str:

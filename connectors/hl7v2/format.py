@@ -19,7 +19,7 @@ from canonical.paths import Cells, PathError, Spot
 from connectors.hl7v2.delimiters import NULL, STANDARD, components, repetitions, subcomponents
 from connectors.hl7v2.dictionary import Dictionary, Field, Node, dictionary
 from connectors.hl7v2.er7 import HEADERS, Message, Segment, parse
-from connectors.hl7v2.escapes import escape, unescape
+from connectors.hl7v2.escapes import escape, marked, unescape
 from connectors.hl7v2.structure import Group, groups
 
 _DEFAULT_VERSION: Final = "2.5.1"
@@ -307,8 +307,8 @@ class PartPath(_Path):
         else:
             self.cells = Cells("", None, index, None if whole else _leaf, "&")
         self.put, self.add = put, put
-        if not composite and sub < 2:
-            self.spot = Spot("", None, index, sub == 1)
+        if not composite:
+            self.spot = Spot("", None, index, sub > 0, "&" * (sub - 1))
         self.every = lambda parts: [raw] if (raw := first(parts)) else []
         self._place = f"{comp}.{sub}" if sub else str(comp)
 
@@ -339,8 +339,9 @@ class FieldPath(_Path):
         self.first = self._first()
         self.every = self._every
         self.put, self.add = self._put(), self._add
-        if where.simple and not comp and rep in ("", "1"):
-            self.spot = Spot(where.key, where.made(), number, False)
+        if where.simple and rep in ("", "1", "*") and not (comp and kind == "composite"):
+            self.spot = Spot(where.key, where.made(), number, bool(comp) or rep == "*",
+                             "^" * (comp - 1) + "&" * (sub - 1))
 
     def _cutter(self) -> Callable[[str], str]:
         """From one repetition to the raw at this path."""
@@ -359,10 +360,14 @@ class FieldPath(_Path):
         """From a field to the raw of its first repetition, and the characters that make a cut necessary."""
         cut, rep = self._cut, int(self._rep) if self._rep.isdecimal() else 1
         if self.kind == "leaf" and self._comp and not self._sub and rep == 1 and not self.whole:
-            nth = _nth("^", self._comp)
+            number = self._comp
+            index = number - 1
 
             def component(raw: str) -> str:
-                part = nth(raw[:raw.index("~")] if "~" in raw else raw)
+                parts = (raw[:raw.index("~")] if "~" in raw else raw).split("^", number)
+                if index >= len(parts):
+                    return ""
+                part = parts[index]
                 return part[:part.index("&")] if "&" in part else part
 
             return component, ""
@@ -949,6 +954,10 @@ class Hl7Format:
 
         return read, write
 
+    def marked(self, wire_type: str) -> Callable[[str], object] | None:
+        """See ``mapper.format.Format``."""
+        return marked(STANDARD)
+
     def number(self, wire_type: str) -> Callable[[int], str]:
         """See ``mapper.format.Format``."""
         return str
@@ -986,15 +995,9 @@ class Hl7Format:
 
     def finish(self, node: Draft, name: str, set_ids: Sequence[str]) -> Message:
         """See ``mapper.format.Format``."""
-        numbered: dict[str, list[int]] = {}
-        for place in set_ids:
-            segment, _, field = place.rpartition("/")[2].partition("-")
-            numbered.setdefault(segment, []).append(int(field))
         segments: list[Segment] = []
-        _in_order(node, _order(*_split(name)), 1, numbered, segments)
-        message = Message.build()
-        message.segments[:] = segments
-        return message
+        _in_order(node, _order(*_split(name)), 1, _numbered(tuple(set_ids)), segments)
+        return Message(segments, STANDARD)
 
     def leaves(self, wire: Message, name: str) -> list[str]:
         """See ``mapper.format.Format``: everything but the envelope (MSH) and the event code (EVN-1)."""
@@ -1049,6 +1052,16 @@ class _Order(NamedTuple):
     """A segment that the group cannot be without; empty where it can."""
 
 
+@lru_cache(maxsize=256)
+def _numbered(set_ids: tuple[str, ...]) -> Mapping[str, Sequence[int]]:
+    """By segment, the fields that are numbered."""
+    numbered: dict[str, list[int]] = {}
+    for place in set_ids:
+        segment, _, field = place.rpartition("/")[2].partition("-")
+        numbered.setdefault(segment, []).append(int(field))
+    return numbered
+
+
 @lru_cache(maxsize=64)
 def _order(structure: str, version: str) -> _Order:
     plan = dictionary(version).structure(structure)
@@ -1065,10 +1078,15 @@ def _ordered(children: Sequence[Node]) -> _Order:
     return order
 
 
-def _in_order(draft: Draft, order: _Order, index: int, numbered: Mapping[str, list[int]], out: list[Segment]) -> None:
+def _in_order(draft: Draft, order: _Order, index: int, numbered: Mapping[str, Sequence[int]],
+              out: list[Segment]) -> None:
     """Append the segments of a draft in the order of the structure; what it does not know comes last."""
     if order.opener and order.opener not in draft.segments:
         draft.segments[order.opener] = [new_segment(order.opener)]
+    if len(draft.segments) == 1 and not draft.groups:
+        for name, segments in draft.segments.items():
+            _number_all(segments, numbered.get(name, ()), index if order.segments.get(name) == 0 else 1, out)
+        return
     places = [(order.segments.get(name, _LAST), name) for name in draft.segments]
     places += [(order.groups[name][0], name) for name in draft.groups if name in order.groups]
     places.sort(key=_place)
@@ -1077,14 +1095,17 @@ def _in_order(draft: Draft, order: _Order, index: int, numbered: Mapping[str, li
             for number, group in enumerate(draft.groups[name], 1):
                 _in_order(group, order.groups[name][1], number, numbered, out)
             continue
-        for number, segment in enumerate(draft.segments[name], index if place == 0 else 1):
-            fields = segment._split()
-            while fields[-1] == "" and len(fields) > 1:
-                fields.pop()
-            for field in numbered.get(name, ()):
-                if not segment.field(field):
-                    segment.set(field, str(number))
-            out.append(segment)
+        _number_all(draft.segments[name], numbered.get(name, ()), index if place == 0 else 1, out)
+
+
+def _number_all(segments: Sequence[Segment], numbered: Sequence[int], start: int, out: list[Segment]) -> None:
+    """Append segments of one name, with the fields that are numbered and without the empty ones at the end."""
+    for number, segment in enumerate(segments, start):
+        for field in numbered:
+            if not segment.field(field):
+                segment.set(field, str(number))
+        segment.close()
+        out.append(segment)
 
 
 _LAST: Final = 10_000

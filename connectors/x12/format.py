@@ -42,6 +42,7 @@ _REPETITION: Final = STANDARD.repetition
 _IN: Final = {ord(mark): chr(0xE000 + ord(mark)) for mark in (_COMPONENT, _REPETITION)}
 _OUT: Final = {0xE000 + ord(mark): mark for mark in (_COMPONENT, _REPETITION)}
 _PRIVATE: Final = re.compile(f"[{''.join(map(chr, _OUT))}]")
+_SEPARATOR: Final = re.compile(f"[{_COMPONENT}{_REPETITION}]")
 _CLEAR: Final = "\ue000clear"
 _ENVELOPE: Final = ("ISA", "GS")
 #: What is written by counting, not by rows, and read by nobody.
@@ -730,6 +731,10 @@ class X12Format:
     def text(self, wire_type: str) -> tuple[Callable[[str], str], Callable[[str], str]]:
         """See ``mapper.format.Format``. Blanks that pad a value mean nothing."""
         return _read_text, _write_text
+
+    def marked(self, wire_type: str) -> Callable[[str], object] | None:
+        """See ``mapper.format.Format``."""
+        return _SEPARATOR.search
 
     def number(self, wire_type: str) -> Callable[[int], str]:
         """See ``mapper.format.Format``."""
