@@ -5,8 +5,9 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final, TypeAlias
 
-from canonical import authorization, coverage, document, masterfile, model, query, referral, task
+from canonical import authorization, claim_status, coverage, document, masterfile, model, query, referral, task
 from canonical.authorization import Authorization
+from canonical.claim_status import ClaimStatusCheck
 from canonical.coverage import Charge, Coverage, EligibilityCheck
 from canonical.document import Document
 from canonical.model import Appointment, Location, Patient, Practitioner, Slot
@@ -18,8 +19,8 @@ from canonical.task import WorkTask
 AnyEntity: TypeAlias = (
     Patient | Appointment | Slot | Practitioner | Location
     | AppointmentRequest | Referral | Coverage | EligibilityCheck | Authorization | Document | WorkTask | Charge
-    | Query | Acknowledgement)
+    | Query | Acknowledgement | ClaimStatusCheck)
 
 #: The modules that define the canonical structs and enumerations; a name is defined in one of them only.
-MODULES: Final[tuple[ModuleType, ...]] = (model, document, coverage, referral, authorization,
+MODULES: Final[tuple[ModuleType, ...]] = (model, document, coverage, referral, authorization, claim_status,
                                           task, query, masterfile)

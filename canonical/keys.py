@@ -14,11 +14,13 @@ from canonical.model import Identifier
 #: Identifier types by preference, where a person has several: medical record number first (table HL70203).
 _PREFERRED = ("MR", "PI", "PT")
 
+_CHECKS = {"EligibilityCheck": "eligibility", "ClaimStatusCheck": "claim-status"}
+
 
 def kind_of(entity: str) -> str:
-    """The kind that the key of an entity begins with, by the name of its type: ``appointment``; that of an
-    `EligibilityCheck` is ``eligibility``, as in its events."""
-    return "eligibility" if entity == "EligibilityCheck" else entity.lower()
+    """The kind that the key of an entity begins with, by the name of its type: ``appointment``; that of a check is as in
+    its events."""
+    return _CHECKS.get(entity) or entity.lower()
 
 
 def identifier_key(kind: str, identifier: Identifier) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from canonical import authorization, coverage, document, event, findings, model, query, referral, task
+from canonical import authorization, claim_status, coverage, document, event, findings, model, query, referral, task
 from canonical.entities import MODULES
 
 T = TypeVar("T")
@@ -40,6 +40,7 @@ _ROOTS: Final[dict[str, type]] = {
     "coverage": coverage.Coverage,
     "eligibility-check": coverage.EligibilityCheck,
     "authorization": authorization.Authorization,
+    "claim-status-check": claim_status.ClaimStatusCheck,
     "document": document.Document,
     "work-task": task.WorkTask,
     "charge": coverage.Charge,
