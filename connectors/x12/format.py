@@ -905,7 +905,8 @@ class _Finisher:
             head = new("HL")
             children = any(each.spec.opening.id == "HL" for each in draft.loops)
             for number, text in enumerate((own, parent, spec.level, "1" if children else "0"), 1):
-                head.set(number, text)
+                if opening.elements[number - 1].use != "N":
+                    head.set(number, text)
             draft.segments = [head, *(segment for segment in draft.segments if segment.id != "HL")]
         elif opening is not None and not any(segment.id == opening.id for segment in draft.segments):
             draft.segments.insert(0, new(opening.id))

@@ -25,7 +25,8 @@ from tests.mappings import tables
 from tests.mappings.test_fhir_payers import ACME, NORA, NOW
 
 CONTEXT = {"sender_qualifier": "ZZ", "interchange_sender": "NORTHGATE", "receiver_qualifier": "ZZ",
-           "interchange_receiver": "ACME", "usage": "T", "payer_qualifier": "PI", "application_sender": "NORTHGATE", "application_receiver": "ACME"}
+           "interchange_receiver": "ACME", "usage": "T", "payer_qualifier": "PI",
+           "application_sender": "NORTHGATE", "application_receiver": "ACME"}
 OWN = ClaimStatusCheck(
     identifiers=(Identifier(value="C1", type="TRN", assigner="DRAGOMAN"),), payer=ACME, patient=NORA,
     coverage=Coverage(member_id="M123"), receiver=Reference(display="NORTHGATE", identifiers=(Identifier(value="X67E"),)),
