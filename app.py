@@ -17,6 +17,7 @@ import typer
 from canonical.findings import Finding
 from console import cli, frame
 from console.house import TaskShop, Workshop
+from console.views.hours import HoursView
 from console.views.journey import Explainer
 from console.views.partners import Fed
 from console.views.sent import Sent
@@ -88,6 +89,15 @@ class WiredHouse:
 
         async with self.desk(config) as ledger:
             yield TaskShop(ledger=ledger, tasks=TaskDesk(ledger, recheck, SystemClock()))
+
+    async def hours(self, config: Path, since: int, until: int, now: int) -> HoursView:
+        """Partners' hours."""
+        from wiring.assembly import assemble
+        from wiring.hours import Hours
+
+        assembly = assemble(config, compiled=False)
+        async with self.desk(config) as ledger:
+            return await Hours(assembly.site, assembly.partners, ledger).view(since, until, now)
 
     def explainer(self, config: Path) -> Explainer:
         """Lineage on demand."""

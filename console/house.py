@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from canonical.findings import Finding
+from console.views.hours import HoursView
 from console.views.journey import Explainer
 from console.views.partners import Fed
 from console.views.sent import Sent
@@ -56,6 +57,9 @@ class House(Protocol):
 
     def tasks(self, config: Path) -> AbstractAsyncContextManager[TaskShop]:
         """The same ledger, and a desk at which tasks are answered."""
+
+    async def hours(self, config: Path, since: int, until: int, now: int) -> HoursView:
+        """How fast partners answered, and what is overdue now; microseconds since the epoch."""
 
     def explainer(self, config: Path) -> Explainer:
         """Recomputes lineage with the site's mappings."""

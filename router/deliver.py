@@ -601,11 +601,13 @@ class Gatekeeper:
             entry.dispatch = None
         delivered = verdict.state is DeliveryState.DELIVERED
         attempt = None
-        if not delivered or entry.tries > 1:
+        # What a trading partner answers in the exchange is timed (CORE 156: 90 % within 20 seconds, X13).
+        timed = isinstance(outcome, Delivered) and outcome.response is not None and bool(self._settings.partner)
+        if not delivered or entry.tries > 1 or timed:
             attempt = Attempt(
                 delivery_id=delivery.id, number=entry.tries, started_at=entry.started_at, ended_at=now,
                 outcome=verdict.outcome, code=verdict.code, finding=verdict.finding,
-                response=None if isinstance(outcome, Unknown) else outcome.response)
+                response=None if isinstance(outcome, Unknown) or timed else outcome.response)
         self._settle(entry, Settlement(
             delivery_id=delivery.id, state=verdict.state, at=now, code=verdict.code,
             reason=AWAITED.name if delivered and self._settings.application_acks and delivery.identity

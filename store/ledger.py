@@ -34,6 +34,7 @@ from store.records import (
     State,
     StoredTask,
     TaskQuery,
+    Turnaround,
 )
 
 
@@ -207,6 +208,15 @@ class Desk(Protocol):
     async def attempts(self, delivery_ids: Collection[str]) -> Sequence[Attempt]:
         """Attempts in order."""
 
+    async def turnaround(self, destinations: Collection[str], since: int, until: int, limit: int) -> Sequence[Turnaround]:
+        """How long some destinations took to answer attempts that began from `since` on and before `until`.
+
+        Answers are those that were worth an `Attempt` although they delivered, and refusals.
+
+        Args:
+            limit: microseconds that an answer may take.
+        """
+
     async def events_of(self, message_ids: Collection[str]) -> Sequence[Event]:
         """Events that messages became."""
 
@@ -309,6 +319,9 @@ class Numbers(Protocol):
 
         Another answer than `holder` is a duplicate control number with other content.
         """
+
+    async def numbered(self, scope: str, since: int, limit: int) -> Sequence[tuple[int, str, int]]:
+        """(number, holder, when) of a sequence, since a moment, oldest first."""
 
     async def holder(self, scope: str, number: int) -> str:
         """Whose a number is: what a partner's acknowledgement speaks of. Empty where nobody has it (any more)."""

@@ -20,6 +20,7 @@ from store.partition import partition_of
 from store.records import (
     AckOutcome,
     Attempt,
+    AttemptOutcome,
     AuditEntry,
     Decision,
     Delivery,
@@ -34,9 +35,10 @@ from store.records import (
     Processed,
     Settlement,
     State,
+    Turnaround,
 )
 from store.retention import FINISHED, UNPROCESSED, closed
-from store.rules import DECIDED, receipt_for, stored
+from store.rules import ANSWERED, DECIDED, receipt_for, stored
 
 _PENDING, _INFLIGHT, _PARKED = DeliveryState.PENDING, DeliveryState.INFLIGHT, DeliveryState.PARKED
 
@@ -286,6 +288,11 @@ class MemoryLedger(MemoryTasks):
     async def claim(self, scope: str, number: int, holder: str, at: int) -> str:
         return self._numbers.setdefault((scope, number), (holder, at))[0]
 
+    async def numbered(self, scope: str, since: int, limit: int) -> Sequence[tuple[int, str, int]]:
+        found = [(number, holder, at) for (name, number), (holder, at) in self._numbers.items()
+                 if name == scope and at >= since]
+        return sorted(found, key=lambda one: (one[2], one[0]))[:limit]
+
     async def holder(self, scope: str, number: int) -> str:
         return self._numbers.get((scope, number), ("", 0))[0]
 
@@ -355,6 +362,20 @@ class MemoryLedger(MemoryTasks):
     async def attempts(self, delivery_ids: Collection[str]) -> Sequence[Attempt]:
         wanted = frozenset(delivery_ids)
         return [attempt for key, attempt in sorted(self._attempts.items()) if key[0] in wanted]
+
+    async def turnaround(self, destinations: Collection[str], since: int, until: int, limit: int) -> Sequence[Turnaround]:
+        took: dict[str, list[int]] = {}
+        lost: Counter[str] = Counter()
+        for attempt in self._attempts.values():
+            delivery = self._deliveries.get(attempt.delivery_id)
+            if delivery is None or delivery.destination not in destinations or not since <= attempt.started_at < until:
+                continue
+            if attempt.outcome in ANSWERED:
+                took.setdefault(delivery.destination, []).append(attempt.ended_at - attempt.started_at)
+            elif attempt.outcome is AttemptOutcome.UNKNOWN:
+                lost[delivery.destination] += 1
+        return [Turnaround(name, len(times := took.get(name, [])), sum(one <= limit for one in times), lost[name],
+                           max(times, default=0)) for name in sorted({*took, *lost})]
 
     async def events_of(self, message_ids: Collection[str]) -> Sequence[Event]:
         wanted = frozenset(message_ids)

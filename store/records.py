@@ -196,6 +196,19 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     response: Phi[bytes] | None = None
 
 
+class Turnaround(msgspec.Struct, frozen=True, gc=False):
+    """How long a destination took to answer in the exchange, over all attempts of a time."""
+
+    destination: str
+    answered: int
+    within: int
+    """Of those: within the limit that was asked for."""
+    unanswered: int
+    """Attempts whose answer never came."""
+    longest: int
+    """Microseconds, of the slowest answer."""
+
+
 class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one attempt did to a delivery."""
 

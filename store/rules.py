@@ -7,8 +7,10 @@ from typing import Final
 from canonical.findings import Finding
 from canonical.receipt import Receipt, ReceiptMint, Verdict
 from store.partition import partition_of
-from store.records import DeliveryState, Message, MessageState, NewMessage, NewTask, StoredTask
+from store.records import AttemptOutcome, DeliveryState, Message, MessageState, NewMessage, NewTask, StoredTask
 
+#: Attempts that the peer has answered.
+ANSWERED: Final = frozenset({AttemptOutcome.DELIVERED, AttemptOutcome.REJECTED})
 #: What a person may make of a delivery that waits.
 DECIDED: Final = frozenset({DeliveryState.SKIPPED, DeliveryState.SUPERSEDED, DeliveryState.DELIVERED})
 

@@ -28,6 +28,7 @@ from wiring.bureau.letters import Opening
 from wiring.bureau.pool import Pool
 from wiring.codes import BROKER, DISTRIBUTED, METRICS_PORT
 from wiring.collector import spare_the_collector
+from wiring.hours import Hours, Watch
 from wiring.house import Doors, Inside
 from wiring.metrics import HOST, MetricsServer
 from wiring.partners import finish
@@ -104,6 +105,9 @@ async def running(assembly: Assembly, role: Role, environment: Mapping[str, str]
                 structlog.get_logger().info("listening", channel=name, resource=resource)
         stack.push_async_callback(engine.stop, GRACE_S)
         if role.works:
+            watch = Watch(Hours(assembly.site, assembly.partners, ledger), SystemClock(), lambda: engine.worker.held)
+            await watch.start()
+            stack.push_async_callback(watch.stop, GRACE_S)
             for one in acknowledgers(assembly.site.channels, ledger, SystemClock(), lambda: engine.worker.held):
                 await one.start()
                 stack.push_async_callback(one.stop, GRACE_S)

@@ -74,6 +74,14 @@ ACKNOWLEDGED: Final = declare(
     "x12.acknowledgement", Severity.INFO,
     "A TA1, 999 or 997: it is kept, and no table reads it",
     "Nothing to do for the message; where it says R, see what became of the question.")
+UNACKNOWLEDGED: Final = declare(
+    "x12.acknowledgement_overdue", Severity.WARNING,
+    "A partner has not acknowledged a batch (999 or TA1) in the time that its profile gives it",
+    "Was the batch taken? Ask the partner for the control numbers; see `dragoman hours`.")
+UNANSWERED: Final = declare(
+    "x12.answers_overdue", Severity.WARNING,
+    "A partner has not answered a batch by the time that its profile says",
+    "Ask the partner whether its batch ran late; an answer that comes later still counts. See `dragoman hours`.")
 CHARACTER: Final = declare(
     "x12.character", Severity.ERROR,
     "A value holds characters outside the character set agreed with this partner",

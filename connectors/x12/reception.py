@@ -18,7 +18,7 @@ import msgspec
 
 from canonical.findings import Rejection
 from connectors.base import Arrival, Numbering
-from connectors.x12.acknowledge import Ta1, acknowledge
+from connectors.x12.acknowledge import Ta1, acknowledge, verdicts
 from connectors.x12.build import Stamp, sequence
 from connectors.x12.edi import Interchange, Message, parse
 from connectors.x12.judge import Verdict, judge
@@ -63,6 +63,8 @@ class Reception:
             profile = self._profile(each)
             verdict = judge(each, profile, duplicate=duplicate, guides=False)
             arrivals = _arrivals(Message([each], message.charset).emit(), verdict)
+            if verdict.code != "R":
+                await self._note(Message([each], message.charset))
             if profile.usage:  # ISA15 has been compared with what was agreed, which goes before the channel's own
                 arrivals = [msgspec.structs.replace(one, peek=msgspec.structs.replace(one.peek, processing_id=""))
                             for one in arrivals]
@@ -96,6 +98,12 @@ class Reception:
                 said.append(answer.emit())
         return b"".join(said)
 
+    async def _note(self, message: Message) -> None:
+        """Remember which of our interchanges have been acknowledged, with whatever word (X14)."""
+        for said in verdicts(message):
+            await self._numbers.claim(acknowledged(said.sequence), said.number, said.disposition.value,
+                                      int(self._now() * 1e6))
+
     def _profile(self, each: Interchange) -> Profile:
         """What was agreed with its sender; with a stranger, what was agreed with the partner whose channel it came in."""
         if not self._partners:
@@ -109,6 +117,11 @@ class Reception:
             return False  # told by the judge
         us, them = _ends(each)
         return digest != await self._numbers.claim(f"x12:in:{them}:{us}", int(control), digest, int(self._now() * 1e6))
+
+
+def acknowledged(numbering: str) -> str:
+    """Where numbers of ours that a partner has acknowledged are claimed: by its word."""
+    return f"{numbering}:acknowledged"
 
 
 async def _aside(work: Callable[[bytes], Message], payload: bytes) -> Message:

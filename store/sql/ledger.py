@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import URL, Select, exists, func, select
+from sqlalchemy import URL, Select, exists, false, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from canonical.event import Event
@@ -18,6 +18,7 @@ from store.partition import partition_of
 from store.records import (
     AckOutcome,
     Attempt,
+    AttemptOutcome,
     AuditEntry,
     Decision,
     Delivery,
@@ -32,8 +33,9 @@ from store.records import (
     Processed,
     Settlement,
     State,
+    Turnaround,
 )
-from store.rules import DECIDED
+from store.rules import ANSWERED, DECIDED
 from store.sql import rows
 from store.sql import schema as s
 from store.sql.driver import Again, Broken, Driver, Row, Transaction
@@ -288,6 +290,10 @@ class SqlLedger(SqlTasks):
     async def claim(self, scope: str, number: int, holder: str, at: int) -> str:
         return await self._writer.task(lambda tx: claim(tx, self._is.numbers, scope, number, holder, at))
 
+    async def numbered(self, scope: str, since: int, limit: int) -> Sequence[tuple[int, str, int]]:
+        found = await self._read(self._is.numbers.numbered, rows.text_in(scope), since, limit)
+        return [(number, rows.text_out(holder), at) for number, holder, at in found]
+
     async def holder(self, scope: str, number: int) -> str:
         found = await self._read(self._is.numbers.holder_of, rows.text_in(scope), number)
         return rows.text_out(found[0][0]) if found else ""
@@ -358,6 +364,18 @@ class SqlLedger(SqlTasks):
     async def attempts(self, delivery_ids: Collection[str]) -> Sequence[Attempt]:
         return [rows.attempt(row)
                 for row in await self._read(self._is.attempts_of, self._keys(list(delivery_ids)))]
+
+    async def turnaround(self, destinations: Collection[str], since: int, until: int, limit: int) -> Sequence[Turnaround]:
+        a, d, n = s.attempts.c, s.deliveries.c, func.count()
+        took, answered = a.ended_at - a.started_at, a.outcome.in_(s.words(ANSWERED))
+        theirs = or_(false(), *[d.destination == name for name in sorted(destinations)])
+        found = select(d.destination, n.filter(answered), n.filter(answered, took <= limit),
+                       n.filter(a.outcome == word(AttemptOutcome.UNKNOWN)), func.max(took).filter(answered)).select_from(
+            s.attempts.join(s.deliveries, d.id == a.delivery_id)).where(
+            a.started_at >= since, a.started_at < until, theirs,
+            a.outcome.in_(s.words({*ANSWERED, AttemptOutcome.UNKNOWN}))).group_by(d.destination).order_by(d.destination)
+        return [Turnaround(name, answered, within, unanswered, longest or 0)
+                for name, answered, within, unanswered, longest in await self._search(found)]
 
     async def events_of(self, message_ids: Collection[str]) -> Sequence[Event]:
         return [rows.event(row[0])

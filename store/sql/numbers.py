@@ -21,6 +21,9 @@ class NumberStatements:
             _n.scope == bindparam("scope"), _n.holder == bindparam("holder")))
         self.holder_of = text(select(_n.holder).where(
             _n.scope == bindparam("scope"), _n.number == bindparam("number")))
+        self.numbered = text(select(_n.number, _n.holder, _n.at).where(
+            _n.scope == bindparam("scope"), _n.at >= bindparam("since")).order_by(_n.at, _n.number).limit(
+            bindparam("limit")))
         self.new_counter = shapes.insert(s.counters, ("name", "value"))
         # On PostgreSQL the row is locked until our commit: the next number waits for it, so that none is lost.
         counter = select(_c.value).where(_c.name == bindparam("name"))

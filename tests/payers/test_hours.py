@@ -1,18 +1,26 @@
-"""A payer that has announced that it is away, and one that must not be asked twice too soon (X13, X15)."""
+"""A payer that is away as announced, that must not be asked twice too soon, and whose hours are counted (X13, X14, X15)."""
 
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+import app
 from canonical.clock import SystemClock
 from router.recover import mend
 from simulators.faults import Plan
 from simulators.payer import Payer
-from store.records import Delivery, DeliveryState
+from store.records import Delivery, DeliveryState, MessageQuery, MessageState
 from tests.payers.clinic import PARTNER, SITE, Clinic, clinic
+from tests.payers.test_late_refusal import BATCH, sent
 from wiring.assembly import assemble
+from wiring.hours import Hours, Watch
 
 
 async def waiting(site: Clinic) -> list[Delivery]:
@@ -56,3 +64,90 @@ async def test_a_question_without_an_answer_is_not_repeated_before_the_rule_allo
 async def asked(site: Clinic) -> list[Delivery]:
     return [one for one in await site.ledger.find_deliveries(destination="payer", state=DeliveryState.PENDING)
             if one.attempts]
+
+
+HOUR = 3_600_000_000
+
+
+class Later(SystemClock):
+    """Two hours later."""
+
+    def now(self) -> int:
+        return super().now() + 2 * HOUR
+
+
+def hours_of(folder: Path, site: Clinic) -> Hours:
+    assembly = assemble(folder)
+    return Hours(assembly.site, assembly.partners, site.ledger)
+
+
+async def test_answers_in_real_time_are_timed_for_each_partner(tmp_path: Path) -> None:
+    """X13, CORE 156: the share within 20 seconds; an attempt without an answer counts as one that is late."""
+    async with Payer(plan=Plan("lost at 2")) as payer, clinic(tmp_path, payer) as site:
+        for number in (1, 2, 3):
+            await site.books(number)
+            await site.until(lambda upto=number: answers(site, upto))  # type: ignore[misc] # mypy infers no type for a default
+        now = SystemClock().now()
+        view = await hours_of(tmp_path, site).view(now - HOUR, now + HOUR, now)
+    [one] = view.partners
+    assert (one.destination, one.partner) == ("payer", "acme")
+    assert (one.answered, one.within, one.unanswered) == (3, 3, 1)
+    assert one.share == 0.75
+    assert not view.ok
+    assert 0 < one.longest_s < 20
+    told = await asyncio.to_thread(CliRunner().invoke, app.command_line(), ["hours", "--config", str(tmp_path)])
+    assert told.exit_code == 1, "three of four is less than 90 %"
+    assert re.search(r"payer +acme +3 +75.0% +1 +\d\.\d s", told.output), told.output
+
+
+async def answers(site: Clinic, count: int) -> bool:
+    return sum(1 for check in await site.checks() if check.result) == count
+
+
+async def test_a_batch_without_its_999_in_an_hour_or_its_271_in_the_morning_is_overdue(tmp_path: Path) -> None:
+    """X14: also over the night; what has been acknowledged or answered meanwhile is not."""
+    partner = PARTNER + "timezone: America/New_York\nbatch: {}\n"
+    async with Payer() as payer, clinic(tmp_path, payer, site=BATCH, partner=partner) as site:
+        await site.books(1)
+        await site.books(2)
+        await site.until(lambda: sent(site, 2))
+        hours, now = hours_of(tmp_path, site), SystemClock().now()
+
+        async def overdue(later: int) -> tuple[int, int]:
+            [one] = (await hours.view(now - HOUR, now + HOUR, now + later)).partners
+            assert bool(one.oldest) == bool(one.acknowledgements_overdue or one.answers_overdue)
+            return one.acknowledgements_overdue, one.answers_overdue
+
+        assert await overdue(HOUR // 2) == (0, 0)
+        assert await overdue(HOUR + HOUR // 10) == (2, 0)
+        week = 6 * 24 * HOUR
+        assert await overdue(week) == (2, 2)
+        await site.hears(payer.receipts[0])
+        await site.until(lambda: heard(site, 1))
+        assert await overdue(week) == (1, 2)
+        await site.hears(payer.receipts[1], payer.results[0])
+        await site.until(lambda: heard(site, 3))
+        await site.until(lambda: one_waits(overdue))
+
+
+async def heard(site: Clinic, count: int) -> bool:
+    return len(await site.ledger.find(MessageQuery(channel="payer-files", state=MessageState.PROCESSED))) + len(
+        await site.ledger.find(MessageQuery(channel="payer-files", state=MessageState.FILTERED))) == count
+
+
+async def one_waits(overdue: Callable[[int], Awaitable[tuple[int, int]]]) -> bool:
+    return await overdue(6 * 24 * HOUR) == (0, 1)
+
+
+async def test_what_is_overdue_is_said_once_until_it_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """X14: a code, a destination and numbers."""
+    partner = PARTNER + "batch: {}\n"
+    async with Payer() as payer, clinic(tmp_path, payer, site=BATCH, partner=partner) as site:
+        await site.books(1)
+        await site.until(lambda: sent(site, 1))
+        watch = Watch(hours_of(tmp_path, site), Later(), lambda: {0})
+        await watch.turn()
+        await watch.turn()
+    said = [line for line in capsys.readouterr().out.splitlines() if "x12.acknowledgement_overdue" in line]
+    assert len(said) == 1
+    assert "destination=payer" in said[0]

@@ -19,6 +19,7 @@ from store.records import (
     MessageQuery,
     MessageState,
     NewDelivery,
+    Turnaround,
 )
 from tests.store.messages import NOW, accepted, audit, event, lease, message, parked, processed, settlement
 
@@ -301,3 +302,23 @@ async def test_nothing_that_waits_is_purged(ledger: Ledger) -> None:
     await delivered(ledger, 4)
     assert await ledger.purge(FAR, 100) == 0
     assert len(await ledger.find(MessageQuery())) == 4
+
+
+async def test_how_long_destinations_took_to_answer_is_told_for_a_time(ledger: Ledger) -> None:
+    """X13: refusals are answers; what was tried again without having been heard is not."""
+    planned = await delivered(ledger, 1, "payer", "other", "third")
+    second = 1_000_000
+    for delivery, start, took, outcome in (
+            (planned[0], 0, 25, AttemptOutcome.UNKNOWN), (planned[0], 100, 21, AttemptOutcome.DELIVERED),
+            (planned[1], 0, 20, AttemptOutcome.REJECTED), (planned[2], 0, 1, AttemptOutcome.RETRY)):
+        await ledger.settle(await lease(ledger), [settlement(
+            delivery.id, DeliveryState.PENDING, attempt=Attempt(
+                delivery_id=delivery.id, number=start + 1, started_at=NOW + start * second,
+                ended_at=NOW + (start + took) * second, outcome=outcome))])
+    names = {one.destination for one in planned}
+    found = {one.destination: one for one in await ledger.turnaround(names, NOW, FAR, 20 * second)}
+    assert found == {
+        planned[0].destination: Turnaround(planned[0].destination, 1, 0, 1, 21 * second),
+        planned[1].destination: Turnaround(planned[1].destination, 1, 1, 0, 20 * second)}
+    assert await ledger.turnaround(names, NOW + 200 * second, FAR, 20 * second) == []
+    assert await ledger.turnaround((), NOW, FAR, 20 * second) == []

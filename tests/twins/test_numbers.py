@@ -93,6 +93,15 @@ async def test_a_number_tells_whose_it_is_also_after_a_restart(url: str) -> None
     await one.stop()
 
 
+async def test_what_got_numbers_since_a_moment_is_told_in_order(ledger: Ledger) -> None:
+    """X14: what was sent when."""
+    for place, holder in enumerate(("a", "b", "c")):
+        await ledger.number(ISA, holder, NOW + place)
+    await ledger.number("x12:ISA:other", "a", NOW)
+    assert await ledger.numbered(ISA, NOW + 1, 10) == [(2, "b", NOW + 1), (3, "c", NOW + 2)]
+    assert await ledger.numbered(ISA, 0, 2) == [(1, "a", NOW), (2, "b", NOW + 1)]
+
+
 async def test_old_numbers_are_forgotten_and_the_count_goes_on(ledger: Ledger) -> None:
     """A partner's numbers come round again after 999,999,999: what is older than the retention is no duplicate."""
     assert await ledger.number(ISA, "old", NOW) == 1
