@@ -8,17 +8,21 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO, TypeVar
 
 import msgspec
 
+from canonical.event import Event
 from canonical.findings import Rejection
 from canonical.phi import Phi
 from router.translate import place_of
 from store.records import Delivery, Message
 from wiring.assembly import assembled
 from wiring.bureau.letters import (
+    DEPTH,
     HEAD,
+    NAMED,
     Answer,
     Broken,
     Incoming,
@@ -28,6 +32,7 @@ from wiring.bureau.letters import (
     Refused,
     Request,
     Result,
+    Shelf,
     ToRead,
     WriteDone,
     length,
@@ -43,6 +48,7 @@ def main(source: BinaryIO, sink: BinaryIO) -> None:
     """Answer until the input ends."""
     decoder, encoder = msgspec.msgpack.Decoder(Request), msgspec.msgpack.Encoder()
     translator: SiteTranslator | None = None
+    shelf = Shelf(NAMED + DEPTH)
     while len(head := source.read(HEAD)) == HEAD:
         letter = decoder.decode(source.read(length(head)))
         if isinstance(letter, Opening):
@@ -54,8 +60,10 @@ def main(source: BinaryIO, sink: BinaryIO) -> None:
         results: list[Result] = []
         if isinstance(letter, ToRead):
             results.extend(_done(_read, translator, one) for one in letter.messages)
+            shelf.put(results)
         else:
-            results.extend(_done(_write, translator, one) for one in letter.orders)
+            write = partial(_write, shelf)
+            results.extend(_done(write, translator, one) for one in letter.orders)
         sink.write(sealed(encoder, Answer(letter.number, results)))
         sink.flush()
 
@@ -72,14 +80,16 @@ def _done(work: Callable[[SiteTranslator, T], Result], translator: SiteTranslato
 def _read(translator: SiteTranslator, one: Incoming) -> Result:
     message = Message(id=one.id, channel=one.channel, raw=Phi(one.raw), received_at=one.received_at,
                       message_type=one.message_type, charset=one.charset, seq=0, partition=0, since=0)
-    read = translator.read(message)
-    return ReadDone(read.events, read.findings, read.revision, read.patience_s, read.unique_id, read.refused)
+    return ReadDone(translator.read(message))
 
 
-def _write(translator: SiteTranslator, one: Outgoing) -> Result:
-    delivery = Delivery(id=one.id, message_seq=0, event_id=one.event.id, destination=one.destination, lane="",
+def _write(shelf: Shelf, translator: SiteTranslator, one: Outgoing) -> Result:
+    event = one.event if isinstance(one.event, Event) else shelf.get(one.event)
+    if event is None:
+        raise LookupError("the engine names an event that was not kept")
+    delivery = Delivery(id=one.id, message_seq=0, event_id=event.id, destination=one.destination, lane="",
                         partition=0, due_at=0)
-    written = translator.write(delivery, one.event, one.state)
+    written = translator.write(delivery, event, one.state)
     return WriteDone(written.identity, written.body.reveal(), written.content_type, written.attributes,
                      written.findings, written.numbering)
 

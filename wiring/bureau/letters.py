@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -11,10 +12,14 @@ import msgspec
 from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Finding
-from router.translate import Refused as Refusal
+from router.translate import Translation
 
 _LENGTH: Final = struct.Struct(">I")
 HEAD: Final = _LENGTH.size
+#: Letters of one clerk at a time: one it works on, one that waits in the pipe, so that it never idles.
+DEPTH: Final = 2
+#: Letters whose events the engine may name instead of sending them.
+NAMED: Final = 32
 
 
 class Letter(msgspec.Struct, frozen=True, tag=True, gc=False):
@@ -47,7 +52,8 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     id: str
     destination: str
-    event: Event
+    event: Event | str
+    """Its id alone where this clerk has read it not long ago (`Shelf`)."""
     state: AnyEntity | None
 
 
@@ -55,25 +61,20 @@ class ToRead(Letter, frozen=True, gc=False):
     """Read these."""
 
     number: int
-    messages: list[Incoming]
+    messages: Sequence[Incoming]
 
 
 class ToWrite(Letter, frozen=True, gc=False):
     """Write these."""
 
     number: int
-    orders: list[Outgoing]
+    orders: Sequence[Outgoing]
 
 
 class ReadDone(Letter, frozen=True, gc=False):
     """What a message says."""
 
-    events: tuple[Event, ...]
-    findings: tuple[Finding, ...]
-    revision: str
-    patience_s: int = 0
-    unique_id: bool = False
-    refused: tuple[Refusal, ...] = ()
+    translation: Translation
 
 
 class WriteDone(Letter, frozen=True, gc=False):
@@ -110,6 +111,36 @@ class Answer(Letter, frozen=True, gc=False):
 
 
 Request: TypeAlias = Opening | ToRead | ToWrite
+
+
+class Shelf:
+    """The events of the last letters read, by id. Most are written soon after: then they need not travel again.
+
+    The clerk keeps as many letters more than the engine as there may be on their way, so it has all that the engine
+    can name.
+    """
+
+    def __init__(self, letters: int) -> None:
+        self._letters: deque[tuple[Event, ...]] = deque()
+        self._kept = letters
+        self._events: dict[str, Event] = {}
+
+    def put(self, results: Iterable[Result]) -> None:
+        """The events of one letter."""
+        events = tuple(event for one in results if isinstance(one, ReadDone) for event in one.translation.events)
+        if not events:
+            return
+        self._letters.append(events)
+        for event in events:
+            self._events[event.id] = event
+        if len(self._letters) > self._kept:
+            for event in self._letters.popleft():
+                if self._events.get(event.id) is event:  # it may have been read again since
+                    del self._events[event.id]
+
+    def get(self, event_id: str) -> Event | None:
+        """The event, where it is here."""
+        return self._events.get(event_id)
 
 
 def sealed(encoder: msgspec.msgpack.Encoder, letter: Letter) -> bytes:

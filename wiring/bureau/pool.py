@@ -1,8 +1,7 @@
 """The engine's side: clerks in processes of their own, asked in batches, replaced when they die.
 
-A clerk has at most two letters at a time: one it works on, one that waits in the pipe, so that it never idles.
-All others wait here, what is to be written before what is to be read: otherwise a crowd at the entrance would
-keep what has been processed from leaving.
+A clerk has at most two letters at a time (`DEPTH`). All others wait here, what is to be written before what is to be
+read: otherwise a crowd at the entrance would keep what has been processed from leaving.
 """
 
 from __future__ import annotations
@@ -13,19 +12,22 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 import structlog
 
+from canonical.event import Event
 from canonical.findings import Rejection
 from canonical.phi import Phi
 from connectors.base import Dispatch
 from router.faults import report
-from router.translate import Defect, Order, Read, Translation, Written
+from router.translate import Defect, Order, Read, Written
 from store.records import Message
 from wiring.bureau.letters import (
+    DEPTH,
     HEAD,
+    NAMED,
     Answer,
     Broken,
     Incoming,
@@ -35,6 +37,7 @@ from wiring.bureau.letters import (
     ReadDone,
     Refused,
     Result,
+    Shelf,
     ToRead,
     ToWrite,
     WriteDone,
@@ -45,8 +48,6 @@ from wiring.bureau.letters import (
 ROOT: Final = Path(__file__).resolve().parents[2]
 #: Items of one letter at most: what waits behind it waits no longer than these take.
 BATCH: Final = 32
-#: Letters of one clerk at a time.
-DEPTH: Final = 2
 #: Urgency of letters; the smaller goes first.
 WRITE, READ = 0, 1
 #: Seconds before a clerk that died is replaced.
@@ -54,6 +55,10 @@ PAUSE_S: Final = 0.2
 
 T = TypeVar("T")
 U = TypeVar("U")
+
+
+#: Writes a letter for a clerk, under a number.
+Write: TypeAlias = Callable[["Clerk", int], Letter]
 
 
 class _Died(Exception):  # noqa: N818 - it says what happened
@@ -69,15 +74,13 @@ class Clerk:
         self._decoder = msgspec.msgpack.Decoder(Answer)
         self._process: Process | None = None
         self._waiting: dict[int, asyncio.Future[list[Result]]] = {}
+        self._shelf = Shelf(NAMED)
         self._number = 0
         self._reader: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
         self._stopping = False
-
-    @property
-    def load(self) -> int:
+        self.load = 0
         """Letters that wait for an answer."""
-        return len(self._waiting)
 
     @property
     def pid(self) -> int:
@@ -89,6 +92,7 @@ class Clerk:
         """Start the process and hand it the site."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "wiring.bureau.clerk", cwd=ROOT, stdin=PIPE, stdout=PIPE)
+        self._shelf = Shelf(NAMED)
         self._post(self._opening)
         self._reader = asyncio.create_task(self._read(self._process), name="bureau-clerk")
         self._reader.add_done_callback(report)
@@ -102,17 +106,23 @@ class Clerk:
         if self._reader is not None:
             await asyncio.wait([self._reader], timeout=5.0)
 
-    async def ask(self, letter: Callable[[int], Letter]) -> list[Result]:
-        """Send a letter, given its number, and wait for the answer. Raises _Died."""
-        await self._up.wait()
+    def named(self, event: Event) -> Event | str:
+        """The event as this clerk needs it: its id, where it is just as the clerk has read it."""
+        return event.id if self._shelf.get(event.id) is event else event
+
+    async def ask(self, letter: Write) -> list[Result]:
+        """Send a letter and wait for the answer. Raises _Died."""
         self._number += 1
         number = self._number
-        answer: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = answer
+        self.load += 1
         try:
-            self._post(letter(number))
+            await self._up.wait()
+            answer: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+            self._waiting[number] = answer
+            self._post(letter(self, number))
             return await answer
         finally:
+            self.load -= 1
             self._waiting.pop(number, None)
 
     def _post(self, letter: Letter) -> None:
@@ -127,6 +137,7 @@ class Clerk:
             while True:
                 head = await process.stdout.readexactly(HEAD)
                 answer = self._decoder.decode(await process.stdout.readexactly(length(head)))
+                self._shelf.put(answer.results)
                 waiting = self._waiting.get(answer.number)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(answer.results)
@@ -173,21 +184,21 @@ class Pool:
         """See `router.translate.Bureau`."""
         items = [Incoming(m.id, m.channel, m.message_type, m.received_at, m.charset, m.raw.reveal())
                  for m in messages]
-        return await self._all(items, READ, lambda some: lambda number: ToRead(number, some), _as_read)
+        return await self._all(items, READ, lambda some: lambda clerk, number: ToRead(number, some), _as_read)
 
     async def write(self, orders: Sequence[Order]) -> Sequence[Written]:
         """See `router.translate.Bureau`."""
-        items = [Outgoing(o.delivery.id, o.delivery.destination, o.event, o.state) for o in orders]
-        return await self._all(items, WRITE, lambda some: lambda number: ToWrite(number, some),
-                               _as_written)
+        return await self._all(orders, WRITE, lambda some: lambda clerk, number: ToWrite(number, [
+            Outgoing(o.delivery.id, o.delivery.destination, clerk.named(o.event), o.state) for o in some]),
+            _as_written)
 
-    async def _all(self, items: list[T], urgency: int, letter: Callable[[list[T]], Callable[[int], Letter]],
+    async def _all(self, items: Sequence[T], urgency: int, letter: Callable[[Sequence[T]], Write],
                    taken: Callable[[Result], U]) -> list[U | Exception]:
         parts = [items[at:at + BATCH] for at in range(0, len(items), BATCH)]
         answers = await asyncio.gather(*[self._some(part, urgency, letter, taken) for part in parts])
         return [result for answer in answers for result in answer]
 
-    async def _some(self, items: list[T], urgency: int, letter: Callable[[list[T]], Callable[[int], Letter]],
+    async def _some(self, items: Sequence[T], urgency: int, letter: Callable[[Sequence[T]], Write],
                     taken: Callable[[Result], U]) -> list[U | Exception]:
         for _ in range(2):
             try:
@@ -198,7 +209,7 @@ class Pool:
                             for result in await self._some([one], urgency, letter, taken)]
         return [Defect("the translating process died of it twice")]
 
-    async def _ask(self, urgency: int, letter: Callable[[int], Letter]) -> list[Result]:
+    async def _ask(self, urgency: int, letter: Write) -> list[Result]:
         await self._turn(urgency)
         try:
             return await min(self._clerks, key=lambda one: one.load).ask(letter)
@@ -228,8 +239,7 @@ class Pool:
 
 def _as_read(result: Result) -> Read:
     if isinstance(result, ReadDone):
-        return Translation(events=result.events, findings=result.findings, revision=result.revision,
-                           patience_s=result.patience_s, unique_id=result.unique_id, refused=result.refused)
+        return result.translation
     return _problem(result)
 
 
