@@ -34,8 +34,8 @@ from store.ledger import Work
 from store.records import State
 from store.retention import closed
 
-#: Subjects kept per partition. A state is about 5 KB.
-KEPT: Final = 1_024
+#: Subjects kept per partition. A state is about 16 KB, and who is spoken of again soon was spoken of lately.
+KEPT: Final = 128
 
 
 class Step(msgspec.Struct, frozen=True):
