@@ -739,8 +739,7 @@ class Mapping:
             self._trace_entries(event, entity, context, recorder)
         bundle = {"resourceType": "Bundle", "type": kind, "entry": list(entries.values())}
         run = Run(bundle, self._header.zone, _values(event, context))
-        for put, constant in self._constants:
-            put(bundle, constant(run))
+        self._constants(bundle, run)
         operation = _word(self.table, "operation")
         return Writing(wire=self.format.finish(bundle, "Bundle", ()), findings=(*findings, *run.findings),
                        attributes={"method": "POST", "path": operation} if operation else {})

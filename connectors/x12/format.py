@@ -903,9 +903,10 @@ class _Finisher:
             self._level += 1
             own = str(self._level)
             head = new("HL")
+            uses = [element.use for element in spec.opening.elements]
             children = any(each.spec.opening.id == "HL" for each in draft.loops)
             for number, text in enumerate((own, parent, spec.level, "1" if children else "0"), 1):
-                if opening.elements[number - 1].use != "N":
+                if uses[number - 1] != "N":
                     head.set(number, text)
             draft.segments = [head, *(segment for segment in draft.segments if segment.id != "HL")]
         elif opening is not None and not any(segment.id == opening.id for segment in draft.segments):
