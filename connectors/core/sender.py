@@ -33,6 +33,10 @@ class CoreSender:
         self._settings = settings
         self._payer = Payer(settings, now=now)
         self._batches = Batching(self._submitted, settings.collect_s, settings.max_batch)
+        self._doubtful: dict[str, tuple[Dispatch, ...]] = {}
+        """Batches that may have been taken, by the identities in them: repeated as they were, under the same payload id."""
+        self._late: dict[str, Outcome] = {}
+        """What became of those of a repeated batch that had not come again themselves."""
 
     async def start(self) -> None:
         """Read secrets and certificates; the payer need not be there."""
@@ -74,7 +78,28 @@ class CoreSender:
         return answer
 
     async def _submitted(self, batch: Sequence[Dispatch]) -> Sequence[Outcome]:
-        return [await self._submit(batch)] * len(batch)
+        known: dict[str, Outcome] = {}
+        for dispatch in batch:
+            if dispatch.identity in self._late:
+                known[dispatch.identity] = self._late.pop(dispatch.identity)
+            elif dispatch.identity not in known and (again := self._doubtful.get(dispatch.identity)) is not None:
+                known |= dict.fromkeys((one.identity for one in again), await self._told(again))
+        if fresh := tuple(dispatch for dispatch in batch if dispatch.identity not in known):
+            known |= dict.fromkeys((one.identity for one in fresh), await self._told(fresh))
+        here = {dispatch.identity for dispatch in batch}
+        self._late |= {identity: outcome for identity, outcome in known.items()
+                       if identity not in here and isinstance(outcome, Delivered | Rejected)}
+        return [known[dispatch.identity] for dispatch in batch]
+
+    async def _told(self, batch: tuple[Dispatch, ...]) -> Outcome:
+        """Submit, and remember the batch as long as nobody knows what came of it."""
+        outcome = await self._submit(batch)
+        for dispatch in batch:
+            if isinstance(outcome, Unknown):
+                self._doubtful[dispatch.identity] = batch
+            elif not isinstance(outcome, Retry):
+                self._doubtful.pop(dispatch.identity, None)
+        return outcome
 
     async def _submit(self, batch: Sequence[Dispatch]) -> Outcome:
         payloads = [dispatch.body.reveal() for dispatch in batch]

@@ -84,7 +84,7 @@ class SftpReceiver:
         settings = self.settings
         try:
             async with connected(settings) as client:
-                for name in (settings.done, settings.failed):
+                for name in (settings.done, settings.failed) if settings.taken == "move" else ():
                     await client.makedirs(path_of(settings, name), exist_ok=True)
                 while not self._polling.stopping:
                     await self._look(client)
@@ -125,8 +125,12 @@ class SftpReceiver:
         async with client.open(path_of(settings, name), "rb") as file:
             raw = content(await file.read(settings.max_bytes + 1))
         receipts = [await self._accept(one) for one in await self._messages(name, changed, raw)]
-        taken = "done" if all(receipt.positive for receipt in receipts) else "failed"
-        await self._move(client, name, settings.done if taken == "done" else settings.failed)
+        good = all(receipt.positive for receipt in receipts)
+        if good and settings.taken == "remove":
+            await client.remove(path_of(settings, name))
+            self._seen.pop(name, None)
+        else:
+            await self._move(client, name, settings.done if good else settings.failed)
         for receipt in receipts:
             self._ack_report(receipt, "done" if receipt.positive else "failed", True)
 
@@ -147,6 +151,8 @@ class SftpReceiver:
 
     async def _move(self, client: asyncssh.SFTPClient, name: str, folder: str) -> None:
         """Never over a file that is there: SFTP's rename refuses, and then the time of taking is put behind the name."""
+        if self.settings.taken == "remove":  # else it was made at the start
+            await client.makedirs(path_of(self.settings, folder), exist_ok=True)
         try:
             await client.rename(path_of(self.settings, name), path_of(self.settings, folder, name))
         except asyncssh.SFTPError:

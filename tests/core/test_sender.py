@@ -223,6 +223,20 @@ async def test_inquiries_that_wait_together_leave_as_one_batch() -> None:
     assert len(payer.results) == 7
 
 
+async def test_a_batch_that_may_have_been_taken_is_repeated_as_it_was() -> None:
+    """Invariant 8: its inquiries come again with others, one by one; the payer gets the same payload under the same id."""
+    async with Payer(plan=Plan("lost once")) as payer, _sending(CoreOut(
+            url=payer.url, sender_id="NORTHGATE", receiver_id="ACME", mode="batch", collect_s=0.2)) as sender:
+        first = await asyncio.gather(*(sender.send(_dispatch(number)) for number in (1, 2, 3)))
+        assert {type(outcome) for outcome in first} == {Unknown}
+        again = await asyncio.gather(*(sender.send(_dispatch(number)) for number in (2, 3, 4)))
+        last = await sender.send(_dispatch(1))
+    assert {type(outcome) for outcome in (*again, last)} == {Delivered}
+    assert [arrival.body.count(b"ST*270") for arrival in payer.sink.arrivals] == [3, 3, 1]
+    assert payer.sink.arrivals[0].identity == payer.sink.arrivals[1].identity
+    assert [arrival.effect for arrival in payer.sink.arrivals] == [True, False, True]
+
+
 @pytest.mark.parametrize("body", [b"not x12", b"ISA*broken~", b"\x00"])
 async def test_what_is_no_interchange_does_not_leave(body: bytes) -> None:
     """core.not_x12"""

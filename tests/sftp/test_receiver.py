@@ -102,6 +102,18 @@ async def test_a_stored_file_is_moved_away_on_the_server_and_a_refused_one_apart
     assert {code for _, code, _ in door.reports} == {"done", "failed"}
 
 
+async def test_a_stored_file_is_removed_where_the_partner_wants_that_and_a_refused_one_is_kept(server: Server) -> None:
+    """No folder is made before it is needed."""
+    door = Door()
+    (server.files / "a.pdf").write_bytes(b"%PDF-1.7")
+    async with taking(door, server.settings(taken="remove")):
+        await until(lambda: len(door.reports) == 1)
+        assert list(server.files.iterdir()) == []
+        (server.files / "b.zip").write_bytes(b"PK\x03\x04")
+        await until(lambda: len(door.reports) == 2)
+    assert [path.name for path in server.files.rglob("*") if path.is_file()] == ["b.zip"]
+
+
 async def test_a_file_that_is_too_large_is_moved_aside_unread(server: Server) -> None:
     door = Door()
     (server.files / "large.pdf").write_bytes(b"%PDF-1.7" + b"x" * 5000)
