@@ -86,7 +86,7 @@ class Engine:
             yield READ, ToRead(start, [
                 Incoming(f"m{n}", "in", "SIU^S12", 1_773_000_000_000_000 + n, "", siu(b"%d" % n, patient=n, visit=1))
                 for n in range(start, min(start + BATCH, messages))])
-            events = [event for result in self._results(ReadDone) for event in result.events]
+            events = [event for result in self._results(ReadDone) for event in result.translation.events]
             for name in DESTINATIONS:
                 yield f"written for {name}", ToWrite(start, [
                     Outgoing(f"{event.id}>{name}", name, event, None) for event in events])

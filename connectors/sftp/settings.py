@@ -41,8 +41,8 @@ class SftpIn(SftpServer, frozen=True, kw_only=True):
     poll_s: Annotated[float, Meta(gt=0, description="Seconds between two looks into the folder.")] = 10.0
     max_bytes: Annotated[int, Meta(ge=1, description="Bytes of a file at most.")] = 67_108_864
     taken: Annotated[Literal["move", "remove"], Meta(
-        description="What becomes of a file that is stored: 'move' into the folder done; 'remove' it, where the partner wants that, "
-                    "or lets nobody make folders. A file that is refused is moved in either case.")] = "move"
+        description="What becomes of a file that is stored: 'move' into the folder done; 'remove' it, where the partner "
+                    "wants so, or lets nobody make folders. A file that is refused is moved in either case.")] = "move"
     done: Annotated[str, Meta(pattern=r"^[^/\\]+$", description="Folder, under path, of files that are stored.")] = "done"
     failed: Annotated[str, Meta(pattern=r"^[^/\\]+$", description="Folder, under path, of files that were refused."
                                 )] = "failed"

@@ -68,6 +68,16 @@ async def test_the_question_is_settled_as_rejected_also_after_a_restart(
             assert await site.parked() == []
 
 
+async def test_a_refusal_is_understood_in_a_translating_process_too(tmp_path: Path) -> None:
+    """X11: what a message says of what we sent comes over the pipe like its events."""
+    async with Payer() as payer, clinic(tmp_path, payer, site=BATCH.replace("partitions: 2", "partitions: 2\ntranslators: 1")
+                                        ) as site:
+        await site.books(1)
+        await site.until(lambda: sent(site, 1))
+        await site.hears(Writer().ack999(requests(payer.sink.arrivals[0].body), rejected=True))
+        await site.task("ELIGIBILITY:rejected")
+
+
 async def test_a_refusal_of_something_that_nobody_sent_is_for_people(tmp_path: Path) -> None:
     """X11, X27: it is parked, and holds nobody up."""
     async with Payer(plan=Plan()) as payer, clinic(tmp_path, payer, site=BATCH) as site:
