@@ -89,7 +89,7 @@ class Engine:
             events = [event for result in self._results(ReadDone) for event in result.translation.events]
             for name in DESTINATIONS:
                 yield f"written for {name}", ToWrite(start, [
-                    Outgoing(f"{event.id}>{name}", name, event, None) for event in events])
+                    Outgoing(f"{event.id}>{name}", name, event.id, None) for event in events])
                 self._results(WriteDone)
 
     def _results(self, kind: type[T]) -> list[T]:
