@@ -69,6 +69,7 @@ class WiredHouse:
     async def workshop(self, config: Path) -> AsyncIterator[Workshop]:
         """The ledger, the tables and the rules of today."""
         from canonical.clock import SystemClock
+        from router.release import Releaser
         from router.replay import Planner, Replayer
         from router.triage import Rulebook
         from wiring.assembly import assemble
@@ -78,7 +79,8 @@ class WiredHouse:
             rulebook = Rulebook(assembly.site, assembly.revision)
             planner = Planner(ledger, assembly.translator, assembly.site, rulebook, clock)
             # The worker is another process and looks at the ledger by itself: there is no bell to ring here.
-            yield Workshop(desk=ledger, planner=planner, replayer=Replayer(ledger, lambda _: None, clock))
+            yield Workshop(desk=ledger, planner=planner, replayer=Replayer(ledger, lambda _: None, clock),
+                           releaser=Releaser(ledger, assembly.translator, lambda _: None, clock))
 
     @asynccontextmanager
     async def tasks(self, config: Path) -> AsyncIterator[TaskShop]:

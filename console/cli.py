@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from console.commands import answered, audit, hours, impact, look, partners, replay, run, send, skip, tables, tasks
+from console.commands import answered, audit, hours, impact, look, partners, release, replay, run, send, skip, tables, tasks
 from console.house import House
 
 
@@ -16,6 +16,6 @@ def build(house: House) -> typer.Typer:
     """All commands, answered by `house`."""
     app = typer.Typer(name="dragoman", help=__doc__, no_args_is_help=True, add_completion=True,
                       pretty_exceptions_enable=False, rich_markup_mode=None)
-    for group in (run, tables, look, hours, impact, answered, replay, skip, tasks, audit, send, partners):
+    for group in (run, tables, look, hours, impact, answered, replay, skip, release, tasks, audit, send, partners):
         group.register(app, house)
     return app

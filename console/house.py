@@ -17,16 +17,18 @@ from console.views.sent import Sent
 from console.views.tables import Workbench
 from router.desk import TaskDesk
 from router.engine import Role
+from router.release import Releaser
 from router.replay import Planner, Replayer
 from store.ledger import Desk, Ledger
 
 
 class Workshop(msgspec.Struct, frozen=True):
-    """The ledger of a site with what a replay needs."""
+    """The ledger of a site with what a replay or a release needs."""
 
     desk: Desk
     planner: Planner
     replayer: Replayer
+    releaser: Releaser
 
 
 class TaskShop(msgspec.Struct, frozen=True):

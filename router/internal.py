@@ -107,6 +107,11 @@ def home(subject_key: str) -> str:
     return subject_key if ours(subject_key) else ""
 
 
+def forwarded(event_id: str) -> str:
+    """Id of the message with which an event goes on in a lane of its own."""
+    return number("forward", event_id).lower()
+
+
 def at_home(of: Message, read_: Translation) -> tuple[Translation, tuple[NewMessage, ...]]:
     """What a message says that may be processed where it stands, and messages of ours for what may not.
 
@@ -118,7 +123,7 @@ def at_home(of: Message, read_: Translation) -> tuple[Translation, tuple[NewMess
         return read_, ()
     gone = {one.id for one in away}
     sent = tuple(
-        message(number("forward", one.id).lower(), Letter(says=(one,), forwards=of.id), one.subject_key,
+        message(forwarded(one.id), Letter(says=(one,), forwards=of.id), one.subject_key,
                 of.received_at, channel=of.channel if of.channel in CHANNELS else WORKFLOW, parent_id=of.id)
         for one in away)
     noted: tuple[Finding, ...] = tuple(finding(FORWARDED, detail=f"goes on as {one.id}") for one in sent)

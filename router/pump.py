@@ -26,10 +26,11 @@ from router.conditions import Facts
 from router.flow import Playbook
 from router.holding import Holding
 from router.identity import stem
-from router.internal import at_home
+from router.internal import CHANNELS, at_home
 from router.lanes import Gate
 from router.merges import aliases_of, lanes_of
-from router.refusals import Books, late
+from router.refusals import late
+from router.repeats import Awaited, Books, Repeats, documents, reason_of
 from router.scoring import Advised, Panel
 from router.site import Destination
 from router.subjects import Batch, Step, Subjects
@@ -108,10 +109,14 @@ class Plan(msgspec.Struct):
     """Messages of ours for what it says about things that have a lane of their own."""
     word: Word = NOTHING
     """What it says of deliveries of ours."""
+    awaited: Awaited | None = None
+    """A document like one of its own that came first is still being processed."""
 
 
 def _until(plan: Plan) -> int:
     """Until when it waits for what it builds on."""
+    if plan.awaited is not None:
+        return plan.awaited.until
     return plan.message.received_at + plan.translation.patience_s * 1_000_000
 
 
@@ -157,6 +162,7 @@ class Pump:
         self._partitions = partitions
         self._gate = Gate()
         self._subjects = Subjects(work)
+        self._repeats = Repeats(work, playbook.policy.unsure)
         self._after = 0
         self._early: dict[int, tuple[int, tuple[str, ...]]] = {}
         """Messages set aside until what should have come before them comes: seq, until when, lanes."""
@@ -285,7 +291,8 @@ class Pump:
                         kept.append(one)
                 await self._breathe()
         for plan in early:
-            self._set_aside(plan, _until(plan))
+            look = self._clock.now() + int(LOOK_S * 1e6)  # what a document waits for may be done elsewhere
+            self._set_aside(plan, _until(plan) if plan.awaited is None else min(_until(plan), look))
         await self._advise(kept)
         planned: dict[tuple[str, str], tuple[NewDelivery, Event | None]] = {}
         for plan in kept:
@@ -327,11 +334,14 @@ class Pump:
 
     def _is_early(self, plan: Plan, batch: Batch) -> bool:
         """True for a message that still waits for the booking or the survivor it builds on (D05, A4.4)."""
+        if plan.awaited is not None:  # not read again before it is taken up
+            return True
         return bool(plan.translation.patience_s) and _until(plan) > self._clock.now() and any(
             map(batch.builds_on_nothing, plan.translation.events))
 
     def _set_aside(self, plan: Plan, until: int) -> None:
-        self._early[plan.message.seq] = until, plan.message.lanes
+        awaited = plan.awaited.lanes if plan.awaited is not None else ()
+        self._early[plan.message.seq] = until, (*plan.message.lanes, *awaited)
         self._gate.set_aside(plan.message.seq)
 
     def _unstored(self) -> None:
@@ -379,11 +389,29 @@ class Pump:
                 if any(found.severity is Severity.FATAL for found in notes):
                     done.append(self._park(message, (*notes, *read.findings), read.revision))
                     continue
-                here, sent_on = at_home(message, read)
-                plans.append(Plan(message, here, [*here.findings, *notes], sent_on=(*sent_on, *told)))
+                said: Translation | None = read
+                awaited = None
+                if message.channel not in CHANNELS and documents(read.events):
+                    said, awaited = await self._linked(message, read, done)
+                if said is None:
+                    continue
+                here, sent_on = at_home(message, said)
+                plans.append(Plan(message, here, [*here.findings, *notes], sent_on=(*sent_on, *told), awaited=awaited))
                 if message.seq in reused:
                     plans[-1].findings.append(finding(REUSED, at="MSH-10"))
         return plans
+
+    async def _linked(self, message: Message, read: Translation, done: list[Processed]) -> tuple[
+            Translation | None, Awaited | None]:
+        """Link documents to those that came before (A1.7); None where the message had to be parked."""
+        try:
+            found = await self._repeats.linked(message, read, self._clock.now())
+        except (LedgerUnavailable, LeaseLost):
+            raise
+        except Exception as error:  # a defect of ours must cost one message, not the feed
+            done.append(self._broken(message, error, read.revision))
+            return None, None
+        return (read, found) if isinstance(found, Awaited) else (found, None)
 
     def _park(self, message: Message, findings: Sequence[Finding], revision: str) -> Processed:
         self._gate.park(message)
@@ -456,6 +484,7 @@ class Pump:
             message_seq=message.seq, message_id=message.id, at=now, revision=plan.translation.revision,
             state=MessageState.PROCESSED if deliveries or looks or plan.sent_on or plan.word.conclusions
             else MessageState.FILTERED,
+            reason=reason_of(plan.findings),
             findings=(*message.findings, *plan.findings, *plan.word.findings),
             events=tuple(step.event for step in plan.steps),
             states=tuple(states.values()), deliveries=tuple(deliveries), decisions=tuple(decisions),

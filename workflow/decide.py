@@ -18,7 +18,7 @@ from canonical.task import TaskStatus, WorkTask
 from workflow import authorization, eligibility
 from workflow.case import Case, Command, Question, Wish, ours
 from workflow.policy import Handling, Policy
-from workflow.review import review
+from workflow.review import review, revised
 
 APPROVAL: Final = "approval"
 _ALWAYS: Final = (Referral, Document, EligibilityCheck, Authorization)
@@ -44,6 +44,8 @@ def touched(event: Event, state: AnyEntity, *, visits: bool) -> tuple[str, ...]:
 
 def keys(case: Case, policy: Policy) -> tuple[str, ...]:
     """Keys of what the case may have asked for: their states belong to `Case.related`."""
+    if isinstance(case.entity, Document):
+        return (revised(case.entity),) if case.entity.revision_of else ()
     if not isinstance(case.entity, Appointment | Referral):
         return ()
     return (*eligibility.keys(case, policy.requests), *authorization.keys(case, policy.requests))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from canonical.document import Extracted
+from canonical.document import Extracted, Verdict
 from workflow.case import Case
 
 #: Conditions of a rule, compiled by the router.
@@ -77,3 +77,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         """True where a field read from a page is not trusted."""
         confidence = field.confidence
         return not isinstance(confidence, int) or confidence < self.thresholds.get(field.field, self.threshold)
+
+    def unsure(self, field: Extracted) -> bool:
+        """True where it is not trusted, or a validator refuses it: confidence never overrides that (A1.3)."""
+        return self.doubtful(field) or invalid(field)
+
+
+def invalid(field: Extracted) -> bool:
+    """True where a validator refuses the value."""
+    return any(one.verdict is Verdict.INVALID for one in field.validations or ())

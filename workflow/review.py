@@ -7,12 +7,14 @@ from typing import Final
 
 import msgspec
 
-from canonical.document import Document, DocumentStatus, Extracted, PageBox, Verdict
+from canonical.document import Document, DocumentStatus, Extracted, PageBox
+from canonical.keys import identifier_key
 from canonical.presence import ABSENT
 from canonical.referral import Referral, ReferralStatus
 from canonical.task import TaskStatus
 from workflow.case import Case, Command, Question, Wish
-from workflow.policy import Policy
+from workflow.likeness import compared
+from workflow.policy import Policy, invalid
 
 REVIEW: Final = "review-field"
 SORT: Final = "sort-document"
@@ -23,11 +25,6 @@ _OVER: Final = frozenset({ReferralStatus.REJECTED, ReferralStatus.CANCELLED, Ref
                           ReferralStatus.CLOSED_LOOP})
 #: States that mean: it may be complete by now.
 _OPEN: Final = frozenset({ReferralStatus.RECEIVED, ReferralStatus.INCOMPLETE})
-
-
-def invalid(field: Extracted) -> bool:
-    """True where a validator refuses the value: confidence never overrides it (A1.3)."""
-    return any(one.verdict is Verdict.INVALID for one in field.validations or ())
 
 
 def review(case: Case, policy: Policy, wish: Wish) -> None:
@@ -41,12 +38,30 @@ def review(case: Case, policy: Policy, wish: Wish) -> None:
                 event="referral.completed", subject_key=case.key,
                 entity=Referral(status=ReferralStatus.COMPLETE, missing=None),
                 effect=("completed", case.key, case.event.id)))
+    elif isinstance(entity, Document) and entity.duplicate_of:
+        return  # it is linked to the first one, about which everything was asked (A1.7)
+    elif isinstance(entity, Document) and entity.revision_of:
+        _revision(case, entity, policy, wish)
     elif isinstance(entity, Document) and entity.status in _SORTED:
         wish.questions.append(Question(type=SORT, reason=f"DOCUMENT:{_SORTED[entity.status]}", playbook=SORT,
                                        actions=("done", "reject"),
                                        facts=(str(entity.sha256 or ""), str(entity.pages or ""))))
     elif isinstance(entity, Document) and entity.kind != "referral":  # that one is asked about as a referral
         wish.questions += [_anew(case, one) for one in _doubts(entity.fields or (), policy)]
+
+
+def _revision(case: Case, entity: Document, policy: Policy, wish: Wish) -> None:
+    """The referral has been revised already; somebody may have to tell whoever has acted on what it said before."""
+    before = case.related.get(revised(entity))
+    differences = compared(entity, before, policy.unsure)[1] if isinstance(before, Document) else ()
+    wish.questions.append(Question(type=SORT, reason="DOCUMENT:revision", playbook="revision", actions=("done", "reject"),
+                                   subjects=(revised(entity),), differences=differences,
+                                   facts=(str(entity.revision_of.value) if entity.revision_of else "",)))
+
+
+def revised(entity: Document) -> str:
+    """Key of the document that this one revises; empty where it is none."""
+    return identifier_key("document", entity.revision_of) if entity.revision_of else ""
 
 
 def _anew(case: Case, question: Question) -> Question:

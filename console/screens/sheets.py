@@ -17,8 +17,7 @@ from canonical.page import Box, MarkState, Page, PageDocument
 from canonical.phi import MASK
 from mapper.extract.finders import Finder
 from mapper.extract.reading import FormReading
-from workflow.policy import Policy
-from workflow.review import invalid
+from workflow.policy import Policy, invalid
 
 #: Width of a drawn page, in the units of its drawing; its height follows its shape.
 WIDTH: Final = 1000

@@ -7,7 +7,7 @@ the audit row that says who asked and why.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -17,8 +17,12 @@ from console.clock import clock, distance, iso
 from console.views.findings import FindingView, finding_view, finding_views
 from console.views.messages import MessageRow, parked_messages, row
 from console.views.tasks import TaskRow, task_row
+from router.repeats import DUPLICATE, REVISION
 from store.ledger import Desk, Ledger
 from store.records import Attempt, Decision, Delivery, DeliveryState, Message, MessageState
+
+#: Reasons of messages whose documents were linked to earlier ones.
+LINKED: Final = frozenset({DUPLICATE.name, REVISION.name})
 
 
 class LineageRow(msgspec.Struct, kw_only=True):
@@ -238,6 +242,8 @@ async def journey(desk: Ledger, message: Message, explainer: Explainer, now: int
     files = await desk.revision(message.revision) if message.revision else None
     line = row(message, await parked_messages(desk), counts)
     sentence, command = message_next(line)
+    if message.reason in LINKED:
+        command = command or f"dragoman release {message.id} --reason TEXT   (only if it is another one)"
     return Journey(
         message=line, sender=message.sender, peer=message.peer, bytes=len(raw), revision=message.revision,
         replay_of=message.replay_of, next=sentence, command=command, findings=finding_views(message.findings),

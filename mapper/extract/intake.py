@@ -34,11 +34,10 @@ from canonical.presence import ABSENT
 from canonical.referral import DocumentReference, Referral, ReferralStatus
 from mapper import document, times
 from mapper.document import Mark, Node
-from mapper.extract import build, likeness, reading, split
+from mapper.extract import build, reading, split
 from mapper.extract.build import Put
 from mapper.extract.codes import GUESSED_FORM, NO_PAGES, SEVERAL_REFERRALS, STRAY_PAGE, UNKNOWN_FORM
-from mapper.extract.known import Known, bare
-from mapper.extract.likeness import Likeness, Print
+from mapper.extract.known import Known
 from mapper.extract.reading import FormReading, Result
 from mapper.extract.split import Part
 from mapper.extract.template import Template
@@ -62,7 +61,6 @@ from mapper.recorder import Lineage
 HEADER: Final = ("mapping", "format", "entity", "forms", "otherwise", "calibration", "note")
 EXTRACTED: Final = "document.extracted"
 RECEIVED: Final = "referral.received"
-REVISED: Final = "referral.revised"
 #: Who gives documents, and referrals that came in them, their numbers.
 ASSIGNER: Final = "DRAGOMAN"
 
@@ -123,7 +121,7 @@ class DocumentMapping(Mapping):
     @property
     def triggers(self) -> ReadOnly[str, Sequence[EventSpec]]:
         """What can come out."""
-        return {"": tuple(EventSpec("", name) for name in (EXTRACTED, RECEIVED, REVISED))}
+        return {"": tuple(EventSpec("", name) for name in (EXTRACTED, RECEIVED))}
 
     @property
     def forms(self) -> tuple[Template, ...]:
@@ -166,7 +164,7 @@ class DocumentMapping(Mapping):
         known = context.known if isinstance(context.known, Known) else Known()
         today = datetime.fromtimestamp(context.received_at / 1_000_000, UTC).date()
         division, readings = self.extract(source, known, today)
-        run = _Outputs(source, context, known, division, readings)
+        run = _Outputs(source, context, division, readings)
         outputs = tuple(run.outputs())
         findings = (*source.findings, *run.findings, *(found for each in readings for found in each.findings))
         if any(found.severity is Severity.FATAL for found in findings):
@@ -192,9 +190,9 @@ class DocumentMapping(Mapping):
 class _Outputs:
     """One document on its way to events."""
 
-    def __init__(self, source: PageDocument, context: ReadContext, known: Known, division: split.Division,
+    def __init__(self, source: PageDocument, context: ReadContext, division: split.Division,
                  readings: tuple[FormReading, ...]) -> None:
-        self._source, self._context, self._known = source, context, known
+        self._source, self._context = source, context
         self._division, self._readings = division, readings
         self._key = key_of(source)
         self.findings: list[Finding] = []
@@ -219,29 +217,20 @@ class _Outputs:
             yield from self._part(part, read, f"-{number}" if len(parts) > 1 else "")
 
     def _part(self, part: Part, read: FormReading, suffix: str) -> Iterator[Output]:
-        printed = print_of(f"{self._key}{suffix}", part.pages, read)
-        likeness_, before = likeness.earlier(printed, self._known.archive(printed))
-        link = Identifier(type="SHA256", value=before.key, assigner=ASSIGNER) if before is not None else ABSENT
-        yield Output(type=EXTRACTED, entity=self._document(
-            suffix, part.pages, kind=read.template.kind, status=DocumentStatus.EXTRACTED, read=read,
-            duplicate_of=link if likeness_ is Likeness.DUPLICATE else ABSENT,
-            revision_of=link if likeness_ is Likeness.REVISION else ABSENT))
-        if likeness_ is Likeness.DUPLICATE or read.template.struct is not Referral:
-            return  # the same again is no second referral (A1.7)
-        revised = likeness_ is Likeness.REVISION and before is not None
-        number = before.key if revised and before is not None else f"{self._key}{suffix}"
-        yield Output(type=REVISED if revised else RECEIVED, entity=self._referral(part, read, number),
-                     lineage=tuple(self._lineage(read)))
+        yield Output(type=EXTRACTED, entity=self._document(suffix, part.pages, kind=read.template.kind,
+                                                           status=DocumentStatus.EXTRACTED, read=read))
+        if read.template.struct is Referral:
+            yield Output(type=RECEIVED, entity=self._referral(part, read, f"{self._key}{suffix}"),
+                         lineage=tuple(self._lineage(read)))
 
     def _document(self, suffix: str, of: Sequence[Page], *, kind: str, status: DocumentStatus,
-                  read: FormReading | None = None, duplicate_of: Any = ABSENT, revision_of: Any = ABSENT) -> Document:
+                  read: FormReading | None = None) -> Document:
         return Document(
             identifiers=(Identifier(type="SHA256", value=f"{self._key}{suffix}", assigner=ASSIGNER),), kind=kind,
             status=status, message_id=self._source.parent_id or self._context.message_id, sha256=_sha256(of) or ABSENT,
             perceptual_hash=tuple(_hash(page) for page in of if _hash(page)), pages=len(of),
             parent=Identifier(type="SHA256", value=self._key, assigner=ASSIGNER) if suffix else ABSENT,
-            template=read.template.name if read is not None else ABSENT, fields=read.evidence if read is not None else (),
-            duplicate_of=duplicate_of, revision_of=revision_of)
+            template=read.template.name if read is not None else ABSENT, fields=read.evidence if read is not None else ())
 
     def _referral(self, part: Part, read: FormReading, number: str) -> Referral:
         made: Referral = build.entity(Referral, [*puts(read.results), *(Put(path, value) for path, value in
@@ -277,19 +266,6 @@ def puts(results: Sequence[Result]) -> list[Put]:
             row = table.inward.get(best.reading.value) if table is not None else None
             found.append(Put(result.path, best.reading.value, result.field.kind, row.display if row is not None else ""))
     return found
-
-
-def print_of(key: str, of: Sequence[Page], read: FormReading) -> Print:
-    """What of a part is compared with earlier documents."""
-    return Print(key=key, hashes=tuple(_hash(page) for page in of), template=read.template.name,
-                 fields={bare(field): value for field, value in read.values.items()})
-
-
-def print_of_document(entity: Document) -> Print:
-    """The same of a document as the ledger keeps it."""
-    key = next((str(each.value) for each in entity.identifiers or () if each.type == "SHA256"), "")
-    return Print(key=key, hashes=tuple(entity.perceptual_hash or ()), template=str(entity.template or ""),
-                 fields={bare(each.field): each.value for each in entity.fields or () if isinstance(each.value, str)})
 
 
 def key_of(source: PageDocument) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -12,7 +12,6 @@ from canonical.findings import Rejection, Severity, declare
 from canonical.phi import Value
 from mapper import document
 from mapper.document import Node
-from mapper.extract.likeness import Print
 
 BAD_MASTER: Final = declare("extract.master_data", Severity.FATAL, "the master data cannot be used",
                             "two lists of rows, `providers` and `patients`; see docs/documents.md")
@@ -124,19 +123,12 @@ def listed(node: Node) -> Known:
     return Known(payers=said.payers, master=Listed(said.providers, said.patients))
 
 
-def nothing(_print: Print) -> Iterable[Print]:
-    """No document came before."""
-    return ()
-
-
 class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What a site knows that a value can be checked against."""
 
     payers: Mapping[str, str] = {}
     """Payer (canonical) -> pattern of its member ids."""
     master: MasterData = Nobody()
-    archive: Callable[[Print], Iterable[Print]] = nothing
-    """Earlier documents that may be alike, the latest first."""
 
 
 def bare(field: str) -> str:

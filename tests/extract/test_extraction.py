@@ -17,10 +17,8 @@ from canonical.referral import Referral, ReferralStatus
 from mapper import document
 from mapper.extract import reading as reader
 from mapper.extract import template, trust, validators
-from mapper.extract.intake import print_of_document
 from mapper.extract.kinds import KINDS, Options, mended
 from mapper.extract.known import Known, KnownProvider, Listed
-from mapper.extract.likeness import Likeness, Print, compared
 from mapper.mapping import ReadContext
 from simulators.forms.facts import npi
 from tests.mappings import tables
@@ -139,18 +137,6 @@ def test_two_patients_in_one_fax_share_no_field() -> None:
     assert len({event.subject_key for event in reading.events}) == len(reading.events)
 
 
-def test_the_same_fax_again_is_linked_and_is_no_second_referral() -> None:
-    """A1.7, with an archive that knows the first one."""
-    first: Any = read(harbor()).events[0].entity
-    known = Known(archive=lambda _: (print_of_document(first),))
-    again = read(harbor(picture="cd" * 32), known=known)
-    assert [event.type for event in again.events] == ["document.extracted"]
-    assert again.events[0].entity.duplicate_of.value == first.identifiers[0].value
-    changed = read(harbor(picture="ef" * 32, given="Amelia"), known=known)
-    assert [event.type for event in changed.events] == ["document.extracted", "referral.revised"]
-    assert changed.events[0].entity.revision_of.value == first.identifiers[0].value
-
-
 def test_an_unknown_page_is_for_a_person() -> None:
     page = Page(number=1, lines=(line(0.1, (0.1, "Lab"), (0.2, "report")),))
     reading = read(page)
@@ -236,13 +222,6 @@ def test_calibration_promises_little_for_few_and_survives_its_table() -> None:
     assert made.of("date", 0.4) < 0.1
     again = trust.load(document.parse(trust.written(made), "c.yaml"))
     assert again == made
-
-
-def test_another_referral_on_the_same_form_is_no_duplicate() -> None:
-    born = {"patient.birth_date": "1979-04-22"}
-    one = Print(key="a", hashes=("00" * 32,), template="t", fields={"identifiers.value": "1", **born})
-    two = Print(key="b", hashes=("00" * 32,), template="t", fields={"identifiers.value": "2", **born})
-    assert compared(one, two) is Likeness.OTHER
 
 
 def test_the_shipped_forms_are_sound() -> None:
