@@ -29,8 +29,7 @@ from simulators.forms.facts import providers
 from simulators.forms.fax import Quality
 from simulators.forms.form import Referral, make, tiff
 from wiring.assembly import tables
-from workflow.policy import Policy
-from workflow.review import invalid
+from workflow.policy import Policy, invalid
 
 MAPPINGS: Final = Path(__file__).parents[1] / "mappings"
 CURVES: Final = MAPPINGS / "documents" / "calibration.yaml"
