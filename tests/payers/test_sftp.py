@@ -8,11 +8,15 @@ from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from simulators.faults import Fault
 from simulators.payer import Payer
 from store.records import MessageQuery, MessageState
-from tests.payers.clinic import SITE, Clinic, clinic, reopened
+from tests.payers.clinic import SITE, Clinic, booked, clinic, insured, reopened, written
+from tests.payers.test_kill import dies
 from tests.sftp.server import Server
+from wiring import database
 
 #: The same site; what differs is how the payer is reached. The partner's file is the same for both ways.
 SERVER = '{host: 127.0.0.1, port: PORT, user: clinic, key: "KEY", known_hosts: "KNOWN", '
@@ -31,8 +35,9 @@ BY_SFTP = (SITE[:DESTINATION] + '''  payer:
 
 
 @asynccontextmanager
-async def payer_by_sftp(folder: Path) -> AsyncIterator[tuple[Server, Payer, str]]:
-    """A payer that looks into its inbound folder, takes each file, and puts acknowledgements and answers into the other."""
+async def payer_by_sftp(folder: Path, *, opens: asyncio.Event | None = None) -> AsyncIterator[tuple[Server, Payer, str]]:
+    """A payer that looks into its inbound folder, takes each file, and puts acknowledgements and answers into the other;
+    not before it opens."""
     (folder / "server").mkdir()
     server = Server(folder / "server")
     acceptor = await server.start()
@@ -43,6 +48,8 @@ async def payer_by_sftp(folder: Path) -> AsyncIterator[tuple[Server, Payer, str]
         names = count(1)
 
         async def work() -> None:
+            if opens is not None:
+                await opens.wait()
             while True:
                 for path in sorted(inbound.glob("270_*.x12")):
                     content = path.read_bytes()
@@ -117,3 +124,32 @@ async def test_a_refusal_from_the_outbox_settles_the_question_after_a_restart(tm
 async def nothing_asked(payer: Payer) -> bool:
     await asyncio.sleep(0.1)
     return bool(payer.sink.count)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_a_process_killed_after_the_drop_asks_nothing_twice(tmp_path: Path) -> None:
+    """Invariants 5, 6 and 8, X07: the file lies there when the next process comes; it is recognised, and what it holds does
+    not leave again, whatever leaves with it."""
+    opens = asyncio.Event()
+    async with payer_by_sftp(tmp_path, opens=opens) as (server, payer, text):
+        port = written(tmp_path, payer.url, site=text)
+        database.prepare(database.address(tmp_path, {}))
+        everything = [message for number in (1, 2, 3) for message in (insured(number), booked(number))]
+        await dies(tmp_path, port, "deliver.after_send=kill@1", everything)
+        inbound = server.files / "inbound"
+        assert list(inbound.glob("270_*.x12"))
+        async with reopened(tmp_path, payer, port) as site:
+            await site.tell(*everything, insured(4), booked(4))
+
+            async def all_dropped() -> bool:
+                return sum(path.read_bytes().count(b"ST*270") for path in inbound.glob("270_*.x12")) >= 4
+
+            await site.until(all_dropped)
+            opens.set()
+            await site.until(lambda: answered(site, traces(payer), 4))
+            assert await site.reasons() == []
+            assert await site.parked() == []
+        assert len(traces(payer)) == len(set(traces(payer))) == 4
+        controls = [part[-9:] for one in payer.sink.arrivals for part in one.body.split(b"~") if part.startswith(b"IEA*")]
+        assert sorted(controls) == [b"%09d" % number for number in (1, 2, 3, 4)]
