@@ -13,7 +13,6 @@ from typing import Final
 
 import msgspec
 
-from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.findings import Severity, declare
 from canonical.history import PATIENT_UPDATED, REPOINTED
@@ -41,18 +40,6 @@ def aliases_of(event: Event) -> Pairs:
     if event.type not in {MERGED, UNMERGED}:
         return ()
     return tuple((old, event.subject_key if event.type == MERGED else old) for old, _ in given_up(event))
-
-
-def stands(event: Event, state: AnyEntity) -> bool:
-    """False for a merge that was undone since, and for an unmerge after which the two were merged again.
-
-    Args:
-        state: of the person, with the event in its place among all that was said.
-    """
-    if event.type not in {MERGED, UNMERGED} or not isinstance(state, Patient):
-        return True
-    linked = {patient_key(link.identifiers) for link in state.links or () if link.type is LinkType.REPLACES}
-    return all((old in linked) == (event.type == MERGED) for old, _ in given_up(event))
 
 
 def lanes_of(pairs: Pairs, lanes: Sequence[str]) -> Pairs:
@@ -168,7 +155,9 @@ def consequences(event: Event, open_visits: Mapping[str, State]) -> list[Event]:
                 PatientLink(type=LinkType.SEEALSO, identifiers=event.entity.identifiers),))))
                 for state, visit in visits if _came_from(visit, key)]
     elif event.type == UPDATED and isinstance(event.entity, Patient):
-        told = msgspec.structs.replace(event.entity, visit=ABSENT, links=(), extensions={})
+        # Not the number she was found by: which one the visit was booked with is for a merge and its undoing to know.
+        told = msgspec.structs.replace(event.entity, visit=ABSENT, links=(), extensions={}, identifiers=tuple(
+            i for i in event.entity.identifiers or () if identifier_key("patient", i) != event.subject_key))
         made = [(state, event.subject_key, PATIENT_UPDATED, Appointment(patient=told)) for state, visit in visits
                 if _ahead(visit, event.occurred_at)]
     return [msgspec.structs.replace(

@@ -440,6 +440,7 @@ class Pump:
         superseded: list[str] = []
         states: dict[str, State] = {}
         aliases: list[tuple[str, str]] = []
+        merges: list[tuple[str, str, str, str]] = []
         looks: dict[str, None] = {}
         for name in sorted(plan.behind):
             barrier = NewDelivery(
@@ -452,6 +453,7 @@ class Pump:
             if step.changed or not step.late:
                 states[event.subject_key] = step.state
             looks.update(dict.fromkeys(self._playbook.touched(event, step.state.entity)))
+            merges += step.merges
             if step.stands and (pairs := aliases_of(event)):
                 aliases.extend((*pairs, *lanes_of(pairs, message.lanes)))
             facts = Facts(event, step.state.entity, {one.scorer: one.answer for one in advice}, step.late)
@@ -488,7 +490,7 @@ class Pump:
             findings=(*message.findings, *plan.findings, *plan.word.findings),
             events=tuple(step.event for step in plan.steps),
             states=tuple(states.values()), deliveries=tuple(deliveries), decisions=tuple(decisions),
-            aliases=tuple(aliases), superseded=tuple(superseded), fences=len(message.lanes) > 1,
+            aliases=tuple(aliases), merges=tuple(merges), superseded=tuple(superseded), fences=len(message.lanes) > 1,
             wanted=any(self._outbound.wanted(step.event) for step in plan.steps),
             messages=(*plan.sent_on, *plan.word.messages), looks=tuple(looks), concluded=plan.word.conclusions)
 

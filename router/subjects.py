@@ -26,9 +26,10 @@ from router.merges import (
     concerned,
     consequences,
     directed,
+    given_up,
     landed,
-    stands,
 )
+from router.persons import NOW, Fact, as_said, resolved, told, woven
 from store.aliases import link, survivor
 from store.ledger import Work
 from store.records import State
@@ -48,7 +49,9 @@ class Step(msgspec.Struct, frozen=True):
     changed: bool
     """The state is another one than before."""
     stands: bool = True
-    """False for a merge or unmerge that a newer one had overtaken before it came (D07): it moves nobody."""
+    """False for a merge or unmerge that a newer one had overtaken before it came (D07): it moves no lane."""
+    merges: tuple[tuple[str, str, str, str], ...] = ()
+    """What it says of two persons (`store.records.Processed.merges`)."""
     derived: bool = False
     """No sender said it: it follows from what was said about the person of the visit."""
 
@@ -96,7 +99,9 @@ class Subjects:
         whose = {key for event in batch for key in concerned(event)}
         whose |= {aliases[key] for key in whose if key in aliases}
         visits = await self._work.open_of(whose) if whose else ()
-        return Batch(self._work, self._states, aliases, visits)
+        made = Batch(self._work, self._states, aliases, visits)
+        await made.learn(aliases)
+        return made
 
     def keep(self, states: Iterable[State]) -> None:
         """These states have been committed."""
@@ -121,6 +126,17 @@ class Batch:
         self._visits = {state.subject_key: state for state in visits}
         self._fresh: dict[str, State] = {}
         self._events: dict[str, list[Event]] = {}
+        self._facts: dict[str, list[Fact]] = {}
+        self._learnt: set[str] = set()
+
+    async def learn(self, people: Iterable[str]) -> None:
+        """Read what was ever said of these persons being one with others, and of those with others again."""
+        while wanted := {key for key in people if key.startswith("patient:")} - self._learnt:
+            self._learnt |= wanted
+            found = await self._work.merges(wanted)
+            for key, role, other, event in found:
+                self._facts.setdefault(key, []).append(Fact(role, other, history.sort_key(event), event))
+            people = {other for _, _, other, _ in found}
 
     async def fold(self, events: Sequence[Event], findings: list[Finding]) -> list[Step]:
         """Add the events of one message to their subjects: all of them, or none where one cannot be added.
@@ -134,24 +150,38 @@ class Batch:
             event = self._landed(events[0], findings)
             step = await self._fold(event, findings)
             return [step, *(await self._follow(event, findings) if concerned(event) else ())]
-        fresh, known = dict(self._fresh), {key: list(told) for key, told in self._events.items()}
-        aliases = dict(self._aliases)
+        fresh, known = dict(self._fresh), {key: list(each) for key, each in self._events.items()}
+        aliases, facts = dict(self._aliases), {key: list(each) for key, each in self._facts.items()}
         steps: list[Step] = []
         try:
             for said in events:
                 event = self._landed(said, findings)
                 step = await self._fold(event, findings)
-                if step.late and not stands(event, step.state.entity):
-                    step = msgspec.structs.replace(step, stands=False)
+                if rows := told(said):
+                    step = await self._said(step, rows)
                 steps.append(step)
                 for old, new in aliases_of(event) if step.stands else ():
                     link(self._aliases, old, new)
-                if step.stands and concerned(event):
+                if concerned(event):
                     steps += await self._follow(event, findings)
         except BaseException:
-            self._fresh, self._events, self._aliases = fresh, known, aliases
+            self._fresh, self._events, self._aliases, self._facts = fresh, known, aliases, facts
             raise
         return steps
+
+    async def _said(self, step: Step, rows: Iterable[tuple[str, str, str]]) -> Step:
+        """A merge or an unmerge is a fact from now on; whether it stands is for all facts together to say (D07)."""
+        event, at = step.event, history.sort_key(step.event)
+        rows = list(rows)
+        await self.learn({key for key, _, _ in rows})
+        for key, role, other in rows:
+            if all(fact.event.id != event.id or (fact.role, fact.other) != (role, other)
+                   for fact in self._facts.setdefault(key, [])):
+                self._facts[key].append(Fact(role, other, at, event))
+        freed = [old for old, _ in given_up(event)]
+        alone = [resolved(old, NOW, self._facts) == old for old in freed]
+        return msgspec.structs.replace(step, merges=tuple((*row, event.id) for row in rows),
+                                       stands=not any(alone) if event.type == MERGED else all(alone))
 
     async def _follow(self, event: Event, findings: list[Finding]) -> list[Step]:
         """What an event about a person does to the open visits."""
@@ -178,22 +208,33 @@ class Batch:
         before = await self._before(subject)
         key = history.sort_key(event)
         entity: AnyEntity | None
-        if late := before is not None and key <= before.version:
-            known = [*await self._work.history(subject), *self._events.get(subject, ())]
+        late = before is not None and key <= before.version
+        person = _person_of(event, before, late=late)
+        newest = before.version if before is not None and late else key
+        if isinstance(event.entity, Appointment) and (
+                late or event.type == history.REPOINTED or as_said(event).patient_key in self._facts):
             # Findings of a refold are about old messages: they were reported when those came.
-            entity = history.fold([*known, event])
+            known = [*await self._work.history(subject), *self._events.get(subject, ()), event]
+            people = {as_said(one).patient_key for one in known}
+            await self.learn(people)
+            if any(one in self._facts for one in people):
+                entity, person = woven(known, self._facts)
+                newest = max(newest, *(fact.at for one in people for fact in self._facts.get(one, ())))
+            else:
+                entity = history.fold(known)
+        elif late:
+            entity = history.fold([*await self._work.history(subject), *self._events.get(subject, ()), event])
         else:
             entity = history.apply(before.entity if before is not None else None, event, findings)
         if entity is None:
             raise AssertionError("the fold of at least one event is a state")
-        newest = before if before is not None and late else None
         state = State(
-            subject_key=subject, entity=entity, version=newest.version if newest is not None else key,
-            event_id=newest.event_id if newest is not None else event.id,
-            patient_key=_person_of(event, before, late=late))
+            subject_key=subject, entity=entity, version=newest, patient_key=person,
+            event_id=before.event_id if before is not None and late else event.id)
         self._fresh[subject] = state
         self._events.setdefault(subject, []).append(event)
-        return Step(event, state, late, before is None or before.entity != entity)
+        changed = before is None or (before.entity, before.patient_key) != (entity, person)
+        return Step(event, state, late, changed)
 
     async def _before(self, subject: str) -> State | None:
         if (fresh := self._fresh.get(subject)) is not None:
@@ -224,6 +265,7 @@ class Batch:
         if event.type in {MERGED, UNMERGED}:
             return directed(event, self._end)
         old = event.patient_key or event.subject_key
+        # As of now, for whoever is told of it; whose the visit is, its place in the history decides (`router.persons`).
         end = self._end(old)
         if end == old or not old.startswith("patient:"):
             return event

@@ -107,6 +107,9 @@ class Work(Protocol):
         """Survivors of merged subjects; those never merged are missing. Chains are followed to the end; a subject
         whose merge was undone is its own survivor."""
 
+    async def merges(self, subject_keys: Collection[str]) -> Sequence[tuple[str, str, str, Event]]:
+        """What was ever said of these persons being one with another (`Processed.merges`), with the events."""
+
     async def history(self, subject_key: str) -> Sequence[Event]:
         """All events of a subject in version order."""
 

@@ -68,6 +68,7 @@ class MemoryLedger(MemoryTasks):
         self._decisions: dict[str, Decision] = {}
         self._states: dict[str, State] = {}
         self._aliases: dict[str, str] = {}
+        self._merges: dict[tuple[str, str, str, str], None] = {}
         self._deliveries: dict[str, Delivery] = {}
         self._attempts: dict[tuple[str, int, int], Attempt] = {}
         self._numbers: dict[tuple[str, int], tuple[str, int]] = {}
@@ -180,6 +181,11 @@ class MemoryLedger(MemoryTasks):
     async def aliases(self, subject_keys: Collection[str]) -> Mapping[str, str]:
         return {key: survivor(self._aliases, key) for key in subject_keys if key in self._aliases}
 
+    async def merges(self, subject_keys: Collection[str]) -> Sequence[tuple[str, str, str, Event]]:
+        wanted = frozenset(subject_keys)
+        return [(key, role, other, self._events[event_id]) for key, role, other, event_id in sorted(self._merges)
+                if key in wanted and event_id in self._events]
+
     async def history(self, subject_key: str) -> Sequence[Event]:
         return sorted((e for e in self._events.values() if e.subject_key == subject_key),
                       key=lambda e: (e.version.at, e.version.tie, e.id))
@@ -210,6 +216,7 @@ class MemoryLedger(MemoryTasks):
             self._states[state.subject_key] = state
         for old, new in one.aliases:
             link(self._aliases, old, new)
+        self._merges.update(dict.fromkeys(one.merges))
         if one.aliases:
             for seq in self._unprocessed:
                 self._messages[seq] = self._landed(self._messages[seq])

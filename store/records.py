@@ -18,7 +18,7 @@ from canonical.phi import MASK, Phi
 from canonical.task import TaskStatus, WorkTask
 
 #: Fields that hold what identifies a person, or the keys of his appointments.
-_MASKED = frozenset({"lane", "lanes", "subject_key", "patient_key", "aliases", "dedup", "looks"})
+_MASKED = frozenset({"lane", "lanes", "subject_key", "patient_key", "aliases", "merges", "dedup", "looks"})
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -274,6 +274,9 @@ class Processed(Record, frozen=True, kw_only=True, gc=False):
     decisions: tuple[Decision, ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
     """(old subject key, surviving subject key), from merges; a pair (key, key) undoes one."""
+    merges: tuple[tuple[str, str, str, str], ...] = ()
+    """(key of a person, ``old``, ``new`` or ``apart``, key of the other, id of the event that says so): what was ever said
+    of two records being one, or two again. Kept for good, so that whose a late message is can be told by its version."""
     superseded: tuple[str, ...] = ()
     """Ids of pending deliveries that newer state makes pointless."""
     fences: bool = False

@@ -200,6 +200,8 @@ class Batch:
             await Batch(text, self._mint, self._partitions, appends, ()).run(tx)
         if lifted := [one.seq for one in chosen if one.lifts]:
             await tx.ask(text.lift_fences, text.shapes.keys(lifted))
+        if merges := [row for one in chosen for row in one.merges]:
+            await tx.many(text.insert_merges, merges)
         for one in chosen:
             for old, new in one.aliases:
                 await self._link(tx, old, new)

@@ -234,6 +234,10 @@ class SqlLedger(SqlTasks):
             open_ends = {key: end for key, end in open_ends.items() if step.get(end) != end}
         return {rows.text_out(key): rows.text_out(end) for key, end in ends.items()}
 
+    async def merges(self, subject_keys: Collection[str]) -> Sequence[tuple[str, str, str, Event]]:
+        found = await self._read(self._is.merges, self._keys([rows.text_in(key) for key in subject_keys]))
+        return [(rows.text_out(key), role, rows.text_out(other), rows.event(body)) for key, role, other, body in found]
+
     async def history(self, subject_key: str) -> Sequence[Event]:
         return [rows.event(row[0]) for row in await self._read(self._is.history, rows.text_in(subject_key))]
 

@@ -140,6 +140,7 @@ class Prepared(msgspec.Struct, frozen=True):
     messages: list[tuple[Row, Message]]
     looks: list[Row]
     concluded: list[dict[str, Any]]
+    merges: list[Row]
 
 
 def prepared(one: Processed, partitions: int, *, published: bool) -> Prepared:
@@ -166,7 +167,8 @@ def prepared(one: Processed, partitions: int, *, published: bool) -> Prepared:
         [{"its_id": c.delivery_id, "was": c.was.value, "was_reason": c.was_reason, "new_state": c.state.value,
           "new_since": at, "new_reason": c.reason, "new_code": text_in(c.code),
           "new_findings": _encode(c.findings) if c.findings else None, "new_stands": _STANDS[c.state]}
-         for c in one.concluded])
+         for c in one.concluded],
+        [(text_in(key), event_id, role, text_in(other)) for key, role, other, event_id in one.merges])
 
 
 def event(body: bytes) -> Event:

@@ -162,6 +162,16 @@ aliases: Final = Table(
     Column("new", TEXT, nullable=False),
     **_CLUSTERED)
 
+#: What was ever said of two persons being one, or two again: see `store.records.Processed.merges`.
+merges: Final = Table(
+    "merges", metadata,
+    Column("key", TEXT, nullable=False),
+    Column("event_id", TEXT, nullable=False),
+    Column("role", TEXT, nullable=False),
+    Column("other", TEXT, nullable=False),
+    PrimaryKeyConstraint("key", "event_id", "role", "other"),
+    **_CLUSTERED)
+
 deliveries: Final = Table(
     "deliveries", metadata,
     Column("id", TEXT, nullable=False, primary_key=True),

@@ -168,6 +168,11 @@ class Statements:
                    s.states.c.body).where(among(s.states.c.patient_key, "keys"), s.states.c.closed == s.NO)
             .order_by(s.states.c.subject_key))
         self.aliases = text(select(s.aliases.c.old, s.aliases.c.new).where(among(s.aliases.c.old, "keys")))
+        self.insert_merges = insert(s.merges, ("key", "event_id", "role", "other"))
+        self.merges = text(
+            select(s.merges.c.key, s.merges.c.role, s.merges.c.other, _e.body)
+            .select_from(s.merges.join(s.events, _e.id == s.merges.c.event_id))
+            .where(among(s.merges.c.key, "keys")).order_by(s.merges.c.key, s.merges.c.role, s.merges.c.other, _e.id))
         self.history = text(
             select(_e.body).where(_e.subject_key == bindparam("key"))
             .order_by(_e.version_at, _e.version_tie, _e.id))

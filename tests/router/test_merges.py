@@ -11,7 +11,7 @@ from canonical.model import AppointmentStatus, Patient
 from canonical.presence import CLEAR
 from connectors.base import Delivered, Retry
 from store.records import DeliveryState
-from tests.router.hospital import Hospital, adt, merge, numbers, siu, unmerge
+from tests.router.hospital import Hospital, adt, aip, merge, numbers, siu, unmerge
 
 S = AppointmentStatus
 AWAY = Retry("away", Finding("test.away", Severity.ERROR), free=True)
@@ -238,6 +238,28 @@ async def test_any_order_of_a_merge_among_visits_ends_the_same() -> None:
             ends.add((state.patient_key, tuple(numbers(visit)), visit.status, visit.inferred))
     assert len(ends) == 1
     assert next(iter(ends))[:3] == ("patient:MERCY|NEW", ("NEW",), S.CHECKED_IN)
+
+
+@pytest.mark.parametrize("names", [("NEW", "OLD"), ("OLD", "NEW")])
+async def test_any_order_of_a_merge_and_its_undoing_ends_the_same(names: tuple[str, str]) -> None:
+    """D07, A4.5: also an undoing that overtakes its merge, whichever of the two it names first, and a message by the old
+    number that overtakes the undoing: whose the visit is follows from when things were said."""
+    said = [siu("S12", "V1", "OLD", at=1), merge("NEW", "OLD", at=2), siu("S18", "V1", "NEW", at=3, resources=[aip(1, "A")]),
+            unmerge(*names, at=4), siu("S14", "V1", "OLD", at=5, status="Started")]
+    ends = set()
+    for order in itertools.permutations(said):
+        async with Hospital(delivers=False) as clinic:
+            await clinic.tell(*order)
+            visit, state = await clinic.visit("V1"), await clinic.state("V1")
+            ends.add((state.patient_key, tuple(numbers(visit)), len((visit.patient or Patient()).links or ()), visit.status))
+    assert ends == {("patient:MERCY|OLD", ("OLD",), 0, S.CHECKED_IN)}
+
+
+async def test_a_message_said_before_a_merge_that_comes_after_its_undoing_stays_with_its_number() -> None:
+    async with Hospital(delivers=False) as clinic:
+        await clinic.tell(merge("NEW", "OLD", at=2), unmerge("NEW", "OLD", at=4))
+        await clinic.tell(siu("S12", "V1", "OLD", at=1), siu("S12", "V2", "OLD", at=3), siu("S12", "V3", "OLD", at=5))
+        assert [(await clinic.state(v)).patient_key for v in ("V1", "V2", "V3")] == ["patient:MERCY|OLD"] * 3
 
 
 async def test_links_are_not_merges() -> None:

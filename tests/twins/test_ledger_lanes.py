@@ -31,6 +31,18 @@ async def test_a_message_is_in_the_partition_of_its_first_lane(spread: Ledger) -
     assert await spread.received(7, 0, 10) == []
 
 
+async def test_what_was_said_of_two_persons_is_kept_with_the_event_that_said_it(spread: Ledger) -> None:
+    """D07: by each of the two, in one order; twice is once; a key may hold anything."""
+    stored = await accepted(spread, 1, HERE)
+    one = processed(stored)
+    said = (("patient:A|1", "old", "patient:A|2", one.events[0].id), ("patient:A|2", "new", "patient:A|1", one.events[0].id),
+            ("patient:A|\x00\udcff", "apart", "patient:A|1", one.events[0].id))
+    await spread.commit(await lease(spread, 3), [msgspec.structs.replace(one, merges=(*said, said[0]))])
+    assert await spread.merges(["patient:A|1", "patient:A|9"]) == [("patient:A|1", "old", "patient:A|2", one.events[0])]
+    assert [row[:3] for row in await spread.merges([row[0] for row in said])] == sorted(row[:3] for row in said)
+    assert await spread.merges([]) == []
+
+
 async def test_a_message_without_a_key_has_a_lane_of_its_own(spread: Ledger) -> None:
     await spread.append(msgspec.structs.replace(message(1), lanes=()))
     stored = await spread.message("m0001")
