@@ -9,6 +9,7 @@ Both functions take the `Notes` of the run. They raise `Refused` with a code, ne
 
 from __future__ import annotations
 
+import hashlib
 import re
 import uuid
 from collections.abc import Callable
@@ -312,6 +313,14 @@ def query_of(resource: str, identifier: Identifier) -> str:
     return f"{resource}?identifier={quote(identifier.system or '', safe=':/.')}|{quote(identifier.value, safe='')}"
 
 
+def _trace_of(raw: Raw, _notes: Notes) -> str:
+    """A trace number for a partner's identifier: 20 hexadecimal digits, the same for the same identifier (D06)."""
+    system, value = (raw.get("system", ""), raw.get("value", "")) if isinstance(raw, dict) else ("", "")
+    if not value:
+        raise Refused(NO_IDENTIFIER)
+    return hashlib.blake2b(f"{system}|{value}".encode(), digest_size=10).hexdigest().upper()
+
+
 def _query(resource: str) -> Codec:
     prefix = f"{resource}?identifier="
 
@@ -395,7 +404,7 @@ def _active_of_text(raw: Raw, _notes: Notes) -> bool:
 _ACTIVE: Final = {"A": True, "I": False, "Y": True, "N": False}
 
 NAMES: Final = ("uri", "phone", "present", "active", "text", "urn", "query", "date", "time", "local", "hours", "joined",
-                "percent", "hundredths")
+                "percent", "hundredths", "trace")
 
 
 def named(name: str, argument: str, wire_type: str, field: FieldType, text: TextCodec) -> Codec | None:
@@ -417,6 +426,8 @@ def named(name: str, argument: str, wire_type: str, field: FieldType, text: Text
         return Codec(name, None, part)
     if name == "percent" and kind == TEXT:
         return Codec(name, _percent_of_text, _text_of_percent, same=_same_number)
+    if name == "trace" and kind == TEXT and wire_type == "Identifier":
+        return Codec(name, _trace_of, None, whole=True)
     if name == "hundredths" and kind == TEXT and wire_type in _NUMBERS:
         return Codec(name, _fraction_of_number, _number_of_fraction, same=_same_number)
     if name == "hours" and kind == INTEGER:

@@ -34,7 +34,7 @@ NORA = Patient(identifiers=(Identifier(value="R100", system="urn:oid:2.999.1", t
                names=(HumanName(family="ASHBY", given=("NORA",)),), birth_date=Date("1980-02-29"), sex="female")
 ACME = Reference(display="ACME HEALTH", identifiers=(Identifier(value="84261"),))
 CHECK = EligibilityCheck(
-    identifiers=(TRACE,), mode="real-time", patient=NORA, payer=ACME,
+    identifiers=(TRACE,), status=CheckStatus.CREATED, mode="real-time", patient=NORA, payer=ACME,
     coverage=Coverage(member_id="M123", group="G7", relationship="child",
                       subscriber=Patient(names=(HumanName(family="ASHBY", given=("TOM",)),), birth_date=Date("1955-01-31"))),
     provider=Reference(name=HumanName(family="REYES", given=("ANA",)),
@@ -146,6 +146,10 @@ def test_everything_of_an_answer_comes_back() -> None:
                              result=FULL)
     wire = written(check, "fhir/coverage_eligibility_response")
     assert problems(wire) == []
+    types = [item["benefit"][0]["type"]["coding"][0] for item in wire["insurance"][0]["item"] if "benefit" in item]
+    assert {one["code"] for one in types if one["system"].endswith("/benefit-type")} == {
+        "copay", "copay-percent", "deductible", "benefit"}
+    assert {one["code"] for one in types if one["system"].endswith("/1390")} == {"1", "L"}
     assert back(wire, "fhir/coverage_eligibility_response") == check
 
 
