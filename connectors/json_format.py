@@ -431,6 +431,7 @@ class JsonFormat:
 
     absent: Final = UNSET
     clear: Final = None
+    marks: Final = ""
 
     def __init__(self, family: str = "json", known: Dictionary | None = None) -> None:
         self.family = family

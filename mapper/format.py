@@ -111,6 +111,10 @@ class Format(Protocol):
     def text(self, wire_type: str) -> tuple[Callable[[Raw], str], Callable[[str], Raw]]:
         """How text of a simple type is read and written (escapes). Raises a refusal with a declared code."""
 
+    @property
+    def marks(self) -> str:
+        """Characters without which a raw text is its own value; of formats with `Cells`."""
+
     def marked(self, wire_type: str) -> Callable[[str], object] | None:
         """Finds in a text what has to be escaped where it is written at a place of that type; what holds nothing of
         the kind (None) is its own raw. None: every text has to be written by `text`."""

@@ -144,7 +144,8 @@ class ReadCompiler:
                 return Way(read, guards, when)
             return Way(read, guards, when, self._amount(cell, leaf), unit=unit.path.cells)
         plain = cell.codec is not None and cell.codec.name == "text" and cell.vocab is None and not cell.uri
-        return Way(read, guards, when, self._decode(cell, cell.places[0], leaf), text=plain,
+        return Way(read, guards, when, self._decode(cell, cell.places[0], leaf),
+                   text=self._format.marks if plain else "",
                    quick=self._quick(cell, leaf))
 
     def _test(self, condition: Condition | None) -> Test | None:
@@ -153,9 +154,9 @@ class ReadCompiler:
             return None
         path, verb, values = condition.place.path, condition.verb, frozenset(condition.values)
         if verb in ("present", "absent"):
-            return Test(path.text, cells, str, frozenset((self._format.absent, self._format.clear)), verb == "absent")
-        text = self._format.text(path.wire_type)[0] if path.kind == "leaf" else str
-        return Test(path.text, cells, text, values, verb in ("=", "in"))
+            return Test(path.text, cells, str, "", frozenset((self._format.absent, self._format.clear)), verb == "absent")
+        marks = self._format.marks if path.kind == "leaf" else ""
+        return Test(path.text, cells, self._format.text(path.wire_type)[0], marks, values, verb in ("=", "in"))
 
     def _named(self, name: str, reader: Reader) -> Reader:
         recorder = self._recorder

@@ -32,6 +32,8 @@ class Test(msgspec.Struct, frozen=True):
     cells: Cells
     text: Callable[[str], str]
     """From the raw to what is compared."""
+    marks: str
+    """Where none of these is in the raw, it is that."""
     values: frozenset[str]
     positive: bool
     """True where it must be one of the values."""
@@ -49,8 +51,8 @@ class Way(msgspec.Struct, frozen=True):
     """Reads the raw of the first guard (and the raw of the unit); None: the reader fetches for itself."""
     other: Callable[..., Any] | None = None
     """Reads the raw of the second guard, which states the same fact; the reader is for where both differ."""
-    text: bool = False
-    """The raw is the value, unless it holds an escape or a quote."""
+    text: str = ""
+    """The raw is the value, unless it holds one of these."""
     quick: Mapping[Any, Any] = {}
     """Values of raws that need not be decoded."""
     unit: Cells | None = None
@@ -124,8 +126,9 @@ class _Reading:
         if name is None:
             name = self._tests[key] = f"t{len(self._tests)}"
             self.fetch(test.cells, 0, "raw")
-            test_ = f"{self.bind(test.text)}(raw) {'in' if test.positive else 'not in'} {self.bind(test.values)}"
-            self.add(0, f"{name} = {test_}")
+            if test.marks:
+                self.add(0, f"if {_any_of(test.marks)}: raw = {self.bind(test.text)}(raw)")
+            self.add(0, f"{name} = raw {'in' if test.positive else 'not in'} {self.bind(test.values)}")
         return name
 
     def row(self, cells: Cells) -> str:
@@ -183,7 +186,7 @@ class _Reading:
             self.fetch(way.unit, indent, "unit")
             self.add(indent, f"{target} = {decode}(raw, unit, run)")
         elif way.text:
-            self.add(indent, f"if '\\\\' in raw or '\"' in raw: {target} = {decode}(raw, run)",
+            self.add(indent, f"if {_any_of(way.text)}: {target} = {decode}(raw, run)",
                      f"elif raw: {target} = raw")
         elif way.quick:
             self.add(indent, f"{target} = {self.bind(way.quick)}.get(raw)",
@@ -228,6 +231,10 @@ class _Reading:
                  "else:",
                  "    if value is None: cleared = True",
                  "    elif value is not UNSET: items.append(value)")
+
+
+def _any_of(marks: str) -> str:
+    return " or ".join(f"{mark!r} in raw" for mark in marks)
 
 
 def reader(fields: Sequence[Field], struct: type[Any] | None = None, *, constants: Sequence[tuple[str, Any]] = (),

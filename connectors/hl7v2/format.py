@@ -36,6 +36,7 @@ class Hl7Format:
     absent: Final = ""
     clear: Final = NULL
     can_clear: Final = True
+    marks: Final = '\\"'
 
     def message(self, name: str, declared: Mapping[str, Mapping[str, str]]) -> MessageShape:
         """See ``mapper.format.Format``."""

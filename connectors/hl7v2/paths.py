@@ -98,6 +98,8 @@ class FieldPath(ValuePath):
     def _cell_cut(self) -> tuple[Callable[[str], str] | None, str]:
         """From a field to the raw of its first repetition, and the characters that make a cut necessary."""
         cut, rep = self._cut, int(self._rep) if self._rep.isdecimal() else 1
+        if self.kind == "leaf" and self._comp <= 1 and self._sub <= 1 and rep == 1 and not self.whole:
+            return leaf, "~^&"
         if self.kind == "leaf" and self._comp and not self._sub and rep == 1 and not self.whole:
             number = self._comp
             index = number - 1

@@ -77,6 +77,8 @@ class Way:
         group = view.group
         if group is None:
             return [segment for segment, _ in self.located(view, "")]
+        if not self.way:
+            return self.pick.of(group.all(self.name), _holds)
         found = [segment for each in self.inner(view, group) for segment in self.pick.of(each.all(self.name), _holds)]
         if not found and self.way and self.simple:
             found = group.all(self.name)[:1]

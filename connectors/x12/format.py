@@ -22,7 +22,7 @@ from connectors.x12.guide import guide as guide_of
 from connectors.x12.guide import names as guide_names
 from connectors.x12.loops import places, walk
 from connectors.x12.shapes import LoopShape, PartShape
-from connectors.x12.values import COMPONENT, REPETITION, SEPARATOR, Parts, normal, read_text, write_text
+from connectors.x12.values import COMPONENT, MARKS, REPETITION, SEPARATOR, Parts, normal, read_text, write_text
 from connectors.x12.views import Draft, View
 
 WRONG_SET: Final = declare(
@@ -42,6 +42,7 @@ class X12Format:
     absent: Final = ""
     clear: Final = _CLEAR
     can_clear: Final = False
+    marks: Final = MARKS
 
     def message(self, name: str, declared: Mapping[str, Mapping[str, str]]) -> LoopShape:
         """See ``mapper.format.Format``."""

@@ -23,6 +23,8 @@ REPETITION: Final = STANDARD.repetition
 IN: Final = {ord(mark): chr(0xE000 + ord(mark)) for mark in (COMPONENT, REPETITION)}
 OUT: Final = {0xE000 + ord(mark): mark for mark in (COMPONENT, REPETITION)}
 _PRIVATE: Final = re.compile(f"[{''.join(map(chr, OUT))}]")
+#: What makes a value differ from its raw: blanks that pad it, private characters.
+MARKS: Final = " " + "".join(map(chr, OUT))
 SEPARATOR: Final = re.compile(f"[{COMPONENT}{REPETITION}]")
 
 

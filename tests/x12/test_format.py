@@ -246,6 +246,14 @@ def test_a_table_reads_and_writes_an_inquiry() -> None:
     assert shape.path("2100C/NM1-09").first(FORM.root(parse(sealed.emit()), "270")) == "11122333301"
 
 
+def test_a_table_reads_our_separators_inside_a_value_as_data_and_padding_as_nothing() -> None:
+    """X08: also where a row takes plain text without asking how it is written."""
+    raw = redelimited(inquiry(), Delimiters("|", ">", "!", "\n")).replace(b"|SMITH|", b"|SM:TH^  |")
+    [event] = mapping().read(parse(raw), ReadContext(message_id="M1", channel="payer", received_at=0)).events
+    assert isinstance(event.entity, Patient)
+    assert [name.family for name in event.entity.names or ()] == ["SM:TH^"]
+
+
 def test_every_leaf_that_no_row_reads_is_told() -> None:
     """Rule 6"""
     unread = mapping().trace(parse(inquiry()), ReadContext(message_id="M1", channel="payer", received_at=0)).unread
