@@ -55,6 +55,7 @@ class Pick(msgspec.Struct, frozen=True):
 
 
 FIRST: Final = Pick()
+ALL: Final = Pick(many=True)
 
 
 def pick(text: str | None, column: int, hint: str) -> Pick:

@@ -8,7 +8,7 @@ from connectors.hl7v2.er7 import Segment
 from connectors.hl7v2.parts import leaf, part, trimmed, with_part
 from connectors.hl7v2.structure import Group
 from connectors.hl7v2.views import NOTHING, Draft, View, new_segment
-from connectors.paths import Condition, Pick, joined, numbered
+from connectors.paths import ALL, Condition, Pick, joined, numbered
 
 
 class Way:
@@ -57,7 +57,10 @@ class Way:
         if found is None:
             found = [group]
             for name, pick in self._steps:
-                found = [each for outer in found for each in pick.of(outer.select(name), _stands_in)]
+                if pick == ALL:
+                    found = [each for outer in found for each in outer.groups if each.name == name]
+                else:
+                    found = [each for outer in found for each in pick.of(outer.select(name), _stands_in)]
             view.walked[self._walked] = found
         return found
 
