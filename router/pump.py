@@ -66,6 +66,11 @@ REUSED_PARKED: Final = declare(
     "receive.control_id_parked", Severity.FATAL, "The sender has used this control id before, for another content.",
     "This channel parks such messages. Look which of the two counts, and replay or discard this one.")
 
+NOT_OURS: Final = declare(
+    "route.not_looked_at", Severity.INFO,
+    "The tables of the channel say that such a message is none of this site's business.",
+    "Nothing to do. To have it read, or parked for people, say so under `events` in an overlay of the table.")
+
 #: Messages a turn; also the most that one transaction of the pump holds.
 BATCH: Final = 256
 #: Seqs below the cursor that are read again: with several writers a smaller seq may become visible later.
@@ -482,11 +487,13 @@ class Pump:
                     if key in planned:  # an older one of this very batch
                         superseded.append(planned.pop(key)[0].id)
                 planned[key] = delivery, event
+        if silent := not (plan.steps or plan.sent_on or plan.findings):
+            plan.findings.append(finding(NOT_OURS, at="MSH-9"))
         return Processed(
             message_seq=message.seq, message_id=message.id, at=now, revision=plan.translation.revision,
             state=MessageState.PROCESSED if deliveries or looks or plan.sent_on or plan.word.conclusions
             else MessageState.FILTERED,
-            reason=reason_of(plan.findings),
+            reason=NOT_OURS.name if silent else reason_of(plan.findings),
             findings=(*message.findings, *plan.findings, *plan.word.findings),
             events=tuple(step.event for step in plan.steps),
             states=tuple(states.values()), deliveries=tuple(deliveries), decisions=tuple(decisions),

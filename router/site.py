@@ -40,6 +40,9 @@ SHARED: Final = declare(
 CANNOT_ANSWER: Final = declare(
     "config.cannot_answer", Severity.FATAL, "This connector cannot answer questions on the connection that asks.",
     "Use one that can (mllp), or remove `answers` from the channel.")
+RETENTION: Final = declare(
+    "config.retention_too_short", Severity.WARNING, "Messages are forgotten before their sender stops sending them again.",
+    "Raise `retention.days` to `resends_for_days` of the channel at least: a resend after that has its effect twice (D02).")
 ACKNOWLEDGED_ONCE: Final = declare(
     "config.acknowledged_once", Severity.FATAL, "The peers of this connector acknowledge once, on the connection.",
     "Use one whose peers may say more in a message of their own (mllp), or remove `application_acks`.")
@@ -125,6 +128,9 @@ class Channel(_Part, frozen=True, kw_only=True):
     reused_control_id: Annotated[Literal["accept", "park"], _Meta(
         description="A control id that came before with other content (D01): process the message all the same, with "
                     "a warning, or park it.")] = "accept"
+    resends_for_days: Annotated[float, _Meta(
+        ge=0, description="How long its partner may send a message again, at the longest (D02); `retention` must not be "
+                          "shorter. 0: nobody has said.")] = 0.0
 
 
 class Destination(_Part, frozen=True, kw_only=True):
@@ -355,6 +361,9 @@ class _Check:
             for key, table in (("write", one.write), ("read", one.read)):
                 if table:
                     self._known((*place, "answers", kind, key), table, self._mappings, "mapping")
+        if channel.resends_for_days > self._site.retention.days:
+            self._warnings.append(document.located(
+                RETENTION, mark, f"{self._site.retention.days} days, and resends come for {channel.resends_for_days:g}"))
         spec = self._connectors.get((channel.connector, "in"))
         if channel.answers and spec is not None and not spec.answers:
             self._problems.append(document.located(CANNOT_ANSWER, self._mark((*place, "answers"))))

@@ -149,3 +149,23 @@ async def test_a_duplicate_is_known_for_as_long_as_the_first_copy_is_kept() -> N
         assert await clinic.tell(raw) == [first]
         assert await clinic.ledger.purge(received + 1, 100) == 1
         assert await clinic.tell(raw) != [first]
+
+
+async def test_a_message_that_is_none_of_our_business_is_filtered_and_says_why() -> None:
+    """A08: a swap of beds (A17) is accepted, waits for nobody, and is found by its reason."""
+    async with Hospital() as clinic:
+        (swap,) = await clinic.tell(adt("A17", "P", at=1))
+        stored = await clinic.message(swap)
+        assert (stored.state, stored.reason) == (MessageState.FILTERED, "route.not_looked_at")
+        assert await clinic.findings(swap) == ["route.not_looked_at"]
+
+
+async def test_nothing_is_lost_by_a_change_of_number() -> None:
+    """A46, A47: later messages by either number find the person; A50 changes the number of a visit and no person."""
+    async with Hospital() as clinic:
+        change = merge("NEW", "OLD", at=2).replace(b"ADT^A40^ADT_A39", b"ADT^A47^ADT_A30")
+        stay = merge("P2", "P2", at=3).replace(b"ADT^A40^ADT_A39", b"ADT^A50^ADT_A50")
+        await clinic.tell(siu("S12", "V1", "OLD", at=1), change, siu("S12", "V2", "NEW", at=4), stay,
+                          siu("S12", "V3", "OLD", at=5), siu("S12", "V4", "P2", at=6))
+        whose = [(await clinic.state(visit)).patient_key for visit in ("V1", "V2", "V3", "V4")]
+        assert whose == ["patient:MERCY|NEW"] * 3 + ["patient:MERCY|P2"]

@@ -117,6 +117,13 @@ def test_a_destination_that_no_route_reaches_is_a_warning() -> None:
     assert [f.code for f in read(text).findings] == ["config.unreached"]
 
 
+@pytest.mark.parametrize(("resends", "codes"), [("6", []), ("6.5", ["config.retention_too_short"])])
+def test_a_retention_that_ends_before_the_partner_stops_resending_is_a_warning(resends: str, codes: list[str]) -> None:
+    """D02: a resend of a message that has been forgotten would be a new one."""
+    text = GOOD.replace("mapping: hl7v2/siu\n", f"mapping: hl7v2/siu\n    resends_for_days: {resends}\n")
+    assert [f.code for f in read(text + "retention: {days: 6}\n").findings] == codes
+
+
 def test_two_channels_with_one_port_are_found() -> None:
     loaded = read(GOOD.replace("destinations:", "  other:\n    connector: mllp\n    settings: {port: 1}\n"
                                                 "    mapping: hl7v2/siu\ndestinations:"))
