@@ -14,6 +14,7 @@ from pathlib import Path
 
 import typer
 
+from canonical.document import PageBox
 from canonical.findings import Finding
 from console import cli, frame
 from console.house import TaskShop, Workshop
@@ -108,6 +109,12 @@ class WiredHouse:
 
         assembly = assemble(config, compiled=False)
         return SiteExplainer(assembly.site, assembly.library, codecs(), assembly.known)
+
+    async def crop(self, raw: bytes, box: PageBox, index: int, rotation: int) -> bytes:
+        """A piece of a page, in a process of its own."""
+        from connectors.ocr.crop import crop
+
+        return await crop(raw, box, index, rotation)
 
     async def send(self, path: Path, host: str, port: int, timeout_s: float) -> Sent:
         """A file over MLLP."""

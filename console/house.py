@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from canonical.document import PageBox
 from canonical.findings import Finding
 from console.views.hours import HoursView
 from console.views.journey import Explainer
@@ -65,6 +66,9 @@ class House(Protocol):
 
     def explainer(self, config: Path) -> Explainer:
         """Recomputes lineage with the site's mappings."""
+
+    async def crop(self, raw: bytes, box: PageBox, index: int, rotation: int) -> bytes:
+        """The piece of a document's page that a field was read from, as a PNG. Raises `Rejection`."""
 
     async def send(self, path: Path, host: str, port: int, timeout_s: float) -> Sent:
         """Send a file over MLLP. Raises UserError where there is no file, no message, or no peer."""

@@ -26,7 +26,7 @@ _ISSUES: Final = {400: "invalid", 401: "login", 403: "forbidden", 404: "not-foun
                   409: "conflict", 412: "conflict", 422: "processing", 429: "throttled"}
 TYPES: Final = frozenset({"Appointment", "AppointmentResponse", "Patient", "Practitioner", "PractitionerRole",
                           "Location", "Slot", "Schedule", "Device", "HealthcareService", "Encounter",
-                          "ServiceRequest", "Organization", "Provenance", "Flag", "Task",
+                          "ServiceRequest", "DocumentReference", "Coverage", "Organization", "Provenance", "Flag", "Task",
                           "CoverageEligibilityRequest", "CoverageEligibilityResponse", "ClaimResponse"})
 
 

@@ -19,7 +19,7 @@ from connectors.ocr.marks import squares
 _EMPTY: Final = 0.0003
 _BARCODES: Final = 20
 _DIGITS: Final = 6
-_TURNS: Final = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
+TURNS: Final = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
 """Clockwise degrees; Pillow counts the other way."""
 
 
@@ -71,7 +71,7 @@ def _upright(shades: Image.Image, dpi: tuple[float, float], engine: Engine,
 def _turned(shades: Image.Image, dpi: tuple[float, float], turn: int, engine: Engine,
             max_pixels: int) -> tuple[int, Clean, list[Line]]:
     if turn:
-        shades = shades.transpose(_TURNS[turn])
+        shades = shades.transpose(TURNS[turn])
         if turn != 180:
             dpi = dpi[1], dpi[0]
     made = clean(shades, dpi, max_pixels)

@@ -31,7 +31,11 @@ PRODUCER: Final = "dragoman"
 MOST_DEATHS: Final = 3
 #: Bytes of one step: a page full of the smallest print is about 2 MB.
 _LINE: Final = 64 * 1024 * 1024
-_ROOT: Final = Path(__file__).parent.parent.parent
+ROOT: Final = Path(__file__).parent.parent.parent
+#: Of a process that opens documents. Nothing of our own: it holds secrets.
+ENVIRONMENT: Final = {
+    "PYTHONPATH": str(ROOT), "OMP_THREAD_LIMIT": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+    "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
 _PACKAGES: Final = ("tesserocr", "pypdfium2", "pillow")
 
 
@@ -154,10 +158,7 @@ async def _started(order: Order, raw: bytes, page_s: float) -> AsyncIterator[_Ch
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-s", "-X", "utf8", "-m", "connectors.ocr.child",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            cwd=_ROOT, limit=_LINE,
-            # Nothing of our own environment: it holds secrets.
-            env={"PYTHONPATH": str(_ROOT), "OMP_THREAD_LIMIT": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-                 "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"})
+            cwd=ROOT, limit=_LINE, env=ENVIRONMENT)
     except OSError as error:
         raise CannotStart from error
     child = _Child(process, page_s)

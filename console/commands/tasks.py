@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from console import person
+from console.commands.pieces import piece, write
 from console.exits import OK, PROBLEMS
 from console.frame import DEFAULT_CONFIG, AsJson, Config, UserError, finish, wait
 from console.house import House, TaskShop
@@ -67,9 +68,13 @@ def register(app: typer.Typer, house: House) -> None:
         config: Config = DEFAULT_CONFIG,
         reveal: Annotated[bool, typer.Option("--reveal", help="Show patient data. Audited.")] = False,
         reason: Annotated[str, typer.Option(help="Why you need to see it (with --reveal).")] = "",
+        picture: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Write the piece of the page that the field "
+                                                     "was read from (with --reveal).")] = None,
         as_json: AsJson = False,
     ) -> None:
         """Show one task: what is asked, on what evidence, and how it may be answered."""
+        if picture is not None and not reveal:
+            raise UserError("--picture shows what stands on the page", "--reveal, if that is wanted")
         why = person.reason(reason, "Why do you need to see patient data?") if reveal else ""
 
         async def ask() -> TaskView:
@@ -77,6 +82,8 @@ def register(app: typer.Typer, house: House) -> None:
                 found = await one(desk, task)
                 if reveal:
                     await desk.audit(person.entry("task.viewed", found.id, why))
+                if picture is not None:
+                    write(picture, await piece(desk, found, house.crop))
                 return await task_view(desk, found, person.now(), reveal=reveal)
 
         Output(as_json).show(wait(ask()), screen.task_view)
