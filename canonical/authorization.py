@@ -93,6 +93,8 @@ class Authorization(Entity, frozen=True, kw_only=True):
     acknowledgement: Tri[str] = ABSENT
     """Whether an answer says that the message was taken (MSA-1); what became of the matter is `status`."""
     requested_at: Tri[Date] = ABSENT
+    sent_at: Tri[Instant] = ABSENT
+    """When the first attempt to ask left us: the payer's time runs from then (X46)."""
     payer: Tri[Reference] = ABSENT
     requester: Tri[Reference] = ABSENT
     provider: Tri[Reference] = ABSENT

@@ -241,5 +241,6 @@ class EligibilityCheck(Entity, frozen=True, kw_only=True):
     """Key of the appointment or referral it is for."""
     submitter_reference: Tri[str] = ABSENT
     """BHT03"""
-    deadline: Tri[Instant] = ABSENT
+    sent_at: Tri[Instant] = ABSENT
+    """When the first attempt to ask left us: the payer's time runs from then (X13)."""
     result: Tri[EligibilityResult] = ABSENT

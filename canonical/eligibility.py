@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
+from canonical import aaa
+from canonical.aaa import Disposition
 from canonical.coverage import (
     Benefit,
     BenefitPeriod,
@@ -30,10 +32,6 @@ ACTIVE: Final = frozenset("12345")
 INACTIVE: Final = frozenset("678")
 NOT_COVERED: Final = "I"
 CANNOT_PROCESS: Final = "V"
-#: AAA03 by what it means for the question (X29); the rest are about us or about the request: rejected.
-AWAY: Final = frozenset({"42", "80"})
-_NOT_FOUND: Final = frozenset({"58", "64", "65", "67", "71", "72", "73", "75"})
-_AMBIGUOUS: Final = frozenset({"68", "76"})
 #: DTP01 of a single benefit or of the plan: begin, end, or both (X33).
 _BEGINS: Final = frozenset({"346", "356"})
 _ENDS: Final = frozenset({"347", "357"})
@@ -149,16 +147,17 @@ def _within(benefit: Benefit, day: str) -> bool | None:
 
 def _failed(codes: list[str]) -> Status:
     """What errors alone come to. The reason that a person can mend soonest counts."""
-    found = set(codes)
-    if not found:
+    if not codes:
         return Status.PARTIAL  # an answer that says nothing
-    if found & _AMBIGUOUS:
+    if aaa.SEVERAL & set(codes):
         return Status.AMBIGUOUS
-    if found & _NOT_FOUND:
-        return Status.NOT_FOUND
-    if found & AWAY:
-        return Status.PAYER_UNAVAILABLE
-    return Status.REJECTED
+    match aaa.disposition(codes):
+        case Disposition.SEARCH | Disposition.REGISTRATION:
+            return Status.NOT_FOUND
+        case Disposition.AGAIN:
+            return Status.PAYER_UNAVAILABLE
+        case _:
+            return Status.REJECTED
 
 
 def differences(ours: Patient, theirs: Patient) -> Iterator[Difference]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -33,6 +33,7 @@ from canonical.model import (
     AppointmentStatus,
     Contact,
     Identifier,
+    Instant,
     LinkType,
     Participant,
     Patient,
@@ -124,7 +125,8 @@ def apply(state: AnyEntity | None, event: Event, findings: list[Finding] | None 
             raise WrongSubject("an appointment event for a subject that is no appointment")
         return _appointment(state, entity, event, [] if findings is None else findings)
     if isinstance(entity, EligibilityCheck) and (state is None or isinstance(state, EligibilityCheck)):
-        return concluded(entity if state is None else _patched(state, entity))
+        answered = _answered(entity, event, state)
+        return concluded(answered if state is None else _patched(state, answered))
     if state is None:
         return _changed(entity, links=_unlinked(entity)) if isinstance(entity, Patient) else entity
     if type(state) is not type(entity):
@@ -134,6 +136,19 @@ def apply(state: AnyEntity | None, event: Event, findings: list[Finding] | None 
     if isinstance(entity, Authorization) and isinstance(state, Authorization):
         return _authorization(state, entity)
     return _patched(state, entity)
+
+
+def _answered(check: EligibilityCheck, event: Event, before: EligibilityCheck | None) -> EligibilityCheck:
+    """With the moment of the answer: a payer's own message has none that could be trusted, so it is that of its coming;
+    what only repeats the answer that is known changes nothing."""
+    result = check.result
+    if not result or result.answered_at:
+        return check
+    known = before.result if before is not None else None
+    if known and (known.benefits, known.errors, known.patient) == (result.benefits, result.errors, result.patient):
+        return _changed(check, result=_changed(result, answered_at=known.answered_at))
+    came = datetime.fromtimestamp(event.received_at / 1e6, UTC).isoformat(timespec="seconds")
+    return _changed(check, result=_changed(result, answered_at=Instant(came)))
 
 
 # -- patches ------------------------------------------------------------------------------------------------

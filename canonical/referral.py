@@ -71,6 +71,14 @@ class ReferralStatus(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
 
+    @property
+    def over(self) -> bool:
+        """True where nothing more is to be done for it."""
+        return self in _OVER
+
+
+_OVER = frozenset({ReferralStatus.REJECTED, ReferralStatus.CANCELLED, ReferralStatus.EXPIRED, ReferralStatus.CLOSED_LOOP})
+
 
 class Referral(Entity, frozen=True, kw_only=True):
     """A request that another provider take over part of the care (HL7 REF, RF1; FHIR ServiceRequest and Task)."""

@@ -44,6 +44,7 @@ from store.records import (
     NewDelivery,
     Settlement,
 )
+from workflow.case import ours
 
 UNWRITABLE: Final = declare(
     "delivery.unwritable", Severity.ERROR, "The event cannot be written in the destination's format.",
@@ -83,9 +84,19 @@ _AFTER_SETTLE: Final = point("deliver.after_settle")
 Respond: TypeAlias = Callable[[Delivery, Phi[bytes]], Awaitable[None]]
 
 
-#: Takes (delivery, its event, code of the finding, the peer's code) of what was refused for good; raises
-#: LedgerUnavailable where that could not be stored.
-Refuse: TypeAlias = Callable[[Delivery, Event, str, str], Awaitable[None]]
+class Teller(Protocol):
+    """Tells whoever asked for a delivery. Both raise LedgerUnavailable where it could not be stored."""
+
+    async def sent(self, event: Event, at: int) -> None:
+        """It has left: the peer may have it. `at`: when the attempt began, microseconds since the epoch."""
+
+    async def refused(self, delivery: Delivery, event: Event, layer: str, code: str) -> None:
+        """It was refused for good, or cannot be written.
+
+        Args:
+            layer: code of the finding.
+            code: the peer's.
+        """
 
 
 #: Until when a destination is away as announced, at a moment; 0 where it is not. Microseconds since the epoch.
@@ -159,13 +170,13 @@ class Gatekeeper:
         respond: takes a peer's answer that is worth being a message of its own; awaited before the delivery
             is settled, so that an answer is never lost.
         finish: puts the number into what its format numbers.
-        refuse: is told what was refused for good, or cannot be written; awaited before the delivery is settled.
+        tell: is told what has left, and what was refused; awaited before the delivery is settled.
         downtime: tells until when the destination is away as announced; 0 where it is not.
     """
 
     def __init__(self, name: str, settings: Destination, sender: Sender, work: Books, bureau: Bureau,
                  clock: Clock, chance: Callable[[], float], respond: Respond | None = None,
-                 finish: Finish | None = None, refuse: Refuse | None = None,
+                 finish: Finish | None = None, tell: Teller | None = None,
                  downtime: Downtime | None = None) -> None:
         self.name = name
         self._settings = settings
@@ -176,7 +187,7 @@ class Gatekeeper:
         self._chance = chance
         self._respond = respond
         self._finish = finish
-        self._tell = refuse
+        self._tell = tell
         self._downtime = downtime
         self._lanes: dict[str, deque[Entry]] = {}
         self._by_id: dict[str, Entry] = {}
@@ -540,6 +551,8 @@ class Gatekeeper:
                 outcome = Unknown(finding(SENDER_ERROR, detail=type(error).__name__), code=type(error).__name__)
             _AFTER_SEND()
         # What a peer says that could not work now, or that takes nothing from us, is no answer to what was asked.
+        if isinstance(outcome, Delivered | Unknown) and (not entry.subject or ours(entry.subject)):
+            await self._tell_of(entry, lambda teller, event: teller.sent(event, entry.started_at))
         if isinstance(outcome, Delivered) or (isinstance(outcome, Rejected) and not outcome.channel_wide):
             if self._respond is not None and outcome.response is not None:
                 await self._answer(self._respond, entry, outcome.response)
@@ -574,12 +587,15 @@ class Gatekeeper:
                 return
 
     async def _refused(self, entry: Entry, layer: str, code: str) -> None:
-        """Whoever asked for the delivery learns that it was refused."""
+        await self._tell_of(entry, lambda teller, event: teller.refused(entry.delivery, event, layer, code))
+
+    async def _tell_of(self, entry: Entry, say: Callable[[Teller, Event], Awaitable[None]]) -> None:
+        """Whoever asked for the delivery learns of it."""
         while self._tell is not None and not entry.holding.lost.is_set():
             try:
                 event = entry.event or (await self._work.events([entry.delivery.event_id])).get(entry.delivery.event_id)
                 if event is not None:
-                    await self._tell(entry.delivery, event, layer, code)
+                    await say(self._tell, event)
             except LedgerUnavailable:
                 await asyncio.sleep(LEDGER_RETRY_S)
             else:

@@ -137,7 +137,8 @@ class TaskDesk:
             raise Refusal(NO_MATCH.name, "that is no question of ours either")
         event = "eligibility.answered" if isinstance(orphan, EligibilityCheck) else "authorization.decided"
         answer = msgspec.structs.replace(orphan, identifiers=(), cause=ABSENT)
-        own = msgspec.convert({"entity": type(orphan).__name__, "cause": cause}, type(orphan))
+        own = msgspec.convert({"entity": type(orphan).__name__, "cause": cause,
+                               **({"status": "closed"} if isinstance(orphan, EligibilityCheck) else {})}, type(orphan))
         return await self._answer(
             task, actor, "match", note,
             (Command(event=event, subject_key=key, entity=answer, effect=()),

@@ -35,6 +35,7 @@ from router.triage import Rulebook
 from router.worker import LEASE_S, SWEEP_S, Worker
 from store.ledger import Ledger, LedgerUnavailable
 from store.records import Delivery
+from workflow.policy import Terms
 
 RESOURCE: Final = declare(
     "config.resource_unavailable", Severity.FATAL, "A port or folder of a channel cannot be had.",
@@ -85,6 +86,7 @@ class Engine:
         hearing: who receives the answers of trading partners, by channel.
         finish: see `router.deliver.Gatekeeper`.
         downtime: see there, by destination.
+        terms: how payers want to be asked, by destination.
         chance: source of randomness; None for the system's.
     """
 
@@ -95,7 +97,8 @@ class Engine:
                  marks: Mapping[str, Mark] | None = None,
                  bureau: Bureau | None = None, peeking: Mapping[str, Peeking] | None = None,
                  hearing: Mapping[str, Hear] | None = None,
-                 finish: Finish | None = None, downtime: Mapping[str, Downtime] | None = None) -> None:
+                 finish: Finish | None = None, downtime: Mapping[str, Downtime] | None = None,
+                 terms: Mapping[str, Terms] | None = None) -> None:
         bureau = bureau or InLine(translator, clock)
         # For jitter and the start of message ids, not for secrets: no system call for each.
         chance = chance or random.Random(random.SystemRandom().getrandbits(64))  # noqa: S311 - as said above
@@ -119,8 +122,9 @@ class Engine:
         self._answers = Answers(self.door, site, peeking or {}, hearing or {})
         panel = Panel([(scorers[name], entry.deadline_ms / 1000, entry.answer, entry.events)
                        for name, entry in site.scorers.items()], clock)
-        self.worker = Worker(owner, ledger, broker, self._outbox, gatekeepers, bureau,
-                             Rulebook(site, revision), Playbook(site), panel, site.destinations, clock, site.partitions,
+        rulebook = Rulebook(site, revision)
+        self.worker = Worker(owner, ledger, broker, self._outbox, gatekeepers, bureau, rulebook,
+                             Playbook(site, rulebook, terms or {}), panel, site.destinations, clock, site.partitions,
                              lease_s=lease_s, sweep_s=sweep_s, taken=self._pressure.taken)
         self._receivers: dict[str, Receiver] = {}
         self._tasks: list[asyncio.Task[None]] = []

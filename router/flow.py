@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import msgspec
 
 from canonical.clock import Clock
+from canonical.coverage import EligibilityCheck
 from canonical.entities import AnyEntity
 from canonical.event import Event
 from canonical.failpoints import point
@@ -25,16 +26,30 @@ from router import internal
 from router.conditions import Facts
 from router.flow_config import TaskHandling, WorkflowRule
 from router.holding import Holding
+from router.retry import STOPPED
 from router.site import Site, compile_when
+from router.triage import Rulebook
 from store.ledger import Desk, Numbers, Work
 from store.partition import partition_of
-from store.records import Look, Looked, NewMessage, NewTask, State, StoredTask
+from store.records import (
+    Delivery,
+    DeliveryState,
+    Look,
+    Looked,
+    MessageState,
+    NewMessage,
+    NewTask,
+    State,
+    StoredTask,
+)
 from workflow import decide
-from workflow.case import Answered, Case, Command, Question, Wish, identifier, key_of
-from workflow.policy import Handling, Policy, RequestRule, TaskRule, Test
+from workflow.case import Answered, Case, Command, Question, Unsent, Wish, identifier, key_of
+from workflow.policy import Handling, Policy, RequestRule, TaskRule, Terms, Test
 
 #: Cases a turn.
 BATCH: Final = 64
+#: Of deliveries that nobody has to do anything about.
+_UNDER_WAY: Final = frozenset({DeliveryState.PENDING, DeliveryState.INFLIGHT})
 
 _BEFORE_COMMIT: Final = point("flow.before_commit")
 _AFTER_COMMIT: Final = point("flow.after_commit")
@@ -49,9 +64,13 @@ class Playbook:
 
     Args:
         site: checked (see `router.site.load`).
+        rulebook: its routes, which say which payer a question goes to.
+        terms: how payers want to be asked, by destination.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, rulebook: Rulebook, terms: Mapping[str, Terms]) -> None:
+        self._rulebook = rulebook
+        self._terms = terms
         requests = tuple(_request(rule) for rule in site.workflow if rule.request)
         tasks = tuple(_task(rule) for rule in site.workflow if rule.task is not None)
         self.policy = Policy(
@@ -59,9 +78,17 @@ class Playbook:
             automatic=frozenset(name for name, entry in site.decisions.items() if entry.automatic),
             threshold=round(site.review.threshold * 1000),
             thresholds={name: round(value * 1000) for name, value in site.review.fields.items()},
-            handling={kind: _handling(entry) for kind, entry in site.tasks.items()})
+            handling={kind: _handling(entry) for kind, entry in site.tasks.items()}, terms=self._of_payer)
         self._visits = bool(site.workflow)
         self._stirred: set[int] = set()
+
+    def _of_payer(self, case: Case, check: EligibilityCheck) -> Terms:
+        """The terms of the payer that a question would go to."""
+        if not self._terms:
+            return Terms()
+        asked = msgspec.structs.replace(case.event, type="eligibility.requested", entity=check)
+        to = self._rulebook.judge(Facts(asked, check, {})).destinations
+        return next((self._terms[name] for name in to if name in self._terms), Terms())
 
     def touched(self, event: Event, state: AnyEntity) -> tuple[str, ...]:
         """Cases that must be looked at because of an event."""
@@ -103,6 +130,11 @@ def _task(rule: WorkflowRule) -> TaskRule:
 
 def _handling(entry: TaskHandling) -> Handling:
     return Handling(queue=entry.queue, priority=entry.priority, due_s=round(entry.due_h * 3600), playbook=entry.playbook)
+
+
+def _leaving(one: Delivery) -> bool:
+    """True for the first attempt, while it lasts, and for one of which the outcome is just being told."""
+    return one.state is DeliveryState.DELIVERED or (one.state is DeliveryState.INFLIGHT and not (one.code or one.reason))
 
 
 class Flow:
@@ -179,6 +211,8 @@ class Flow:
             case = Case(key=key, entity=state.entity, event=event, patient_key=people[key], now=now,
                         related=of_person, tasks={t.id: Answered(t.status, t.outcome) for t in mine})
             case = await self._completed(case)
+            if waiting := decide.unsent(case):
+                case = msgspec.structs.replace(case, unsent=await self._unsent(waiting))
             found.append((look, case, mine, await self._lane(event)))
         return found
 
@@ -186,7 +220,8 @@ class Flow:
         if not people:
             return {}
         related: dict[str, dict[str, AnyEntity]] = {}
-        for state in await self._books.open_of(people):
+        # The newest first: of two coverages that both say they come first, the one stated last counts.
+        for state in sorted(await self._books.open_of(people), key=lambda one: (one.version, one.subject_key), reverse=True):
             related.setdefault(state.patient_key, {})[state.subject_key] = state.entity
         return related
 
@@ -198,6 +233,26 @@ class Flow:
         states: Mapping[str, State] = await self._books.states(missing)
         return msgspec.structs.replace(
             case, related={**case.related, **{key: state.entity for key, state in states.items()}})
+
+    async def _unsent(self, keys: Iterable[str]) -> Mapping[str, Unsent]:
+        """Where these questions are, which nothing is known to have left of."""
+        found: dict[str, Unsent] = {}
+        for key in keys:
+            message = await self._books.message(internal.asked(key))
+            if message is None:  # purged
+                continue
+            blocked, leaving = message.state is MessageState.PARKED, message.state is MessageState.RECEIVED
+            if not blocked and not leaving:
+                deliveries = [one for one in await self._books.deliveries([message.seq]) if not one.barrier]
+                leaving = any(_leaving(one) for one in deliveries)
+                blocked = not leaving and not any([await self._goes_by_itself(one) for one in deliveries])
+            found[key] = Unsent(message.received_at, blocked, leaving)
+        return found
+
+    async def _goes_by_itself(self, one: Delivery) -> bool:
+        """True for a delivery that needs nobody: it leaves as soon as the payer is back."""
+        return one.state in _UNDER_WAY and one.reason != STOPPED.name and not await self._books.find_deliveries(
+            destination=one.destination, state=DeliveryState.PENDING, reason=STOPPED.name, limit=1)
 
     async def _lane(self, event: Event) -> str:
         """Where messages about the subject of an event stand: where the last one stood."""

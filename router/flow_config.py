@@ -16,7 +16,7 @@ TASKS: Final = "tasks"
 DECISIONS: Final = ("request-eligibility", "request-authorization")
 #: Types of tasks that are there without a rule of the site's own.
 TASK_TYPES: Final = ("review-field", "eligibility", "authorization", "demographics", "orphan-answer", "merge-conflict",
-                     "approval", "sort-document")
+                     "approval", "sort-document", "payer-setup")
 #: What a person may answer.
 ACTIONS: Final = ("done", "reject", "confirm", "correct", "approve", "appeal", "match")
 
@@ -47,7 +47,9 @@ class WorkflowRule(_Part, frozen=True, kw_only=True):
     request: Annotated[Literal["", "eligibility", "authorization"], _Meta(description="What the payer is asked.")] = ""
     task: TaskSpec | None = None
     service_types: Annotated[Names, _Meta(min_length=1, description="EQ01 of an eligibility request (X24).")] = ("30",)
-    deadline_s: Annotated[int, _Meta(ge=1, le=604_800, description="Then the payer has not answered (X13).")] = 60
+    deadline_s: Annotated[int, _Meta(ge=1, le=604_800, description=(
+        "After a question has left: then the payer has not answered (X13). After it was asked: then somebody is told that "
+        "it has not left."))] = 60
     attempts: Annotated[int, _Meta(ge=1, le=8, description="How often a payer that is away is asked in all.")] = 3
     again_s: Annotated[int, _Meta(ge=1, le=86_400, description="Between two of them; doubled each time.")] = 300
     cache_h: Annotated[float, _Meta(ge=0, description="An answer to the same question is used again (X26).")] = 24.0

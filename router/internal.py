@@ -26,12 +26,10 @@ CHANNELS: Final = frozenset({WORKFLOW, TASKS})
 REVISION: Final = "internal"
 #: Events that rules and people make.
 EVENTS: Final = frozenset({
-    "eligibility.requested", "eligibility.answered", "eligibility.failed", "authorization.submitted", "authorization.failed",
+    "eligibility.requested", "eligibility.sent", "eligibility.answered", "eligibility.failed", "eligibility.closed",
+    "authorization.submitted", "authorization.sent", "authorization.failed",
     "referral.completed", "referral.revised", "document.reviewed",
     "task.opened", "task.cancelled", "task.overdue", "task.completed"})
-#: Before whatever else is said about a subject.
-FIRST: Final = "0"
-
 LETTER: Final = declare(
     "flow.letter", Severity.FATAL, "A message of ours cannot be read.",
     "Report it: the ledger holds what no release of Dragoman has written.")
@@ -87,12 +85,17 @@ def message(message_id: str, letter: Letter, lane: str, now: int, *, channel: st
 def event(message_id: str, place: int, of: Command, now: int, *, patient_key: str = "", channel: str = WORKFLOW,
           by: str = "") -> Event:
     """A command as the event that it is."""
-    at = FIRST if of.first else stamp(now)
+    at = str(of.early - 1) if of.early else stamp(now)
     return Event(
         id=f"{message_id}.{place}", type=of.event, subject_key=of.subject_key, entity=of.entity,
         version=Version(at=at, tie=message_id, basis=Basis.EVENT_TIME),
         source=Source(channel=channel, system=OURS, facility=by, control_id=message_id, message_type=of.event),
         message_id=message_id, occurred_at=iso(now), received_at=now, revision=REVISION, patient_key=patient_key)
+
+
+def asked(subject_key: str) -> str:
+    """Id of the message with which a question was asked."""
+    return number("asked", subject_key).lower()
 
 
 def command(of: Command, lane: str, now: int, *, patient_key: str = "", rule: str = "") -> NewMessage:

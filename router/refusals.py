@@ -15,7 +15,8 @@ from router.translate import Refused
 from store.ledger import Intake, Numbers, Work
 from store.partition import partition_of
 from store.records import Delivery, Message, NewMessage, event_of
-from workflow.refused import refused
+from workflow.case import Command
+from workflow.refused import refused, sent
 
 LATE: Final = declare(
     "delivery.refused_later", Severity.WARNING, "Something we sent was refused by the peer after it had taken it.",
@@ -31,7 +32,8 @@ class Books(Work, Numbers, Protocol):
 
 
 class Refusals:
-    """Tells questions of ours that they were refused (`router.deliver.Refuse`); of anything else it says nothing.
+    """Tells questions of ours that they have left, or were refused (`router.deliver.Teller`); of anything else it says
+    nothing.
 
     The message is stored before the delivery is settled, under an id that is made of the delivery: a process that dies
     between the two says the same again, and it counts once.
@@ -49,9 +51,15 @@ class Refusals:
         self._clock = clock
         self._partitions = partitions
 
-    async def __call__(self, delivery: Delivery, event: Event, layer: str, code: str) -> None:
-        """Say so. Raises `store.ledger.LedgerUnavailable`."""
-        command = refused(event, delivery.id, layer, code)
+    async def refused(self, delivery: Delivery, event: Event, layer: str, code: str) -> None:
+        """See `router.deliver.Teller`."""
+        await self._say(refused(event, delivery.id, layer, code), event)
+
+    async def sent(self, event: Event, at: int) -> None:
+        """See `router.deliver.Teller`."""
+        await self._say(sent(event, internal.iso(at)), event)
+
+    async def _say(self, command: Command | None, event: Event) -> None:
         if command is not None:
             lane = internal.home(command.subject_key)
             receipt = await self._intake.append(internal.command(

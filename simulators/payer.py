@@ -3,7 +3,8 @@
 Every member is active and every service certified, unless a fault says otherwise. The envelope of the answer is
 that of the question: SOAP (also MTOM), MIME or REST.
 
-Fault kinds beside those of `simulators.http`: ``inactive``; ``aaa:CODE``: a 271 or 278 with that AAA03;
+Fault kinds beside those of `simulators.http`: ``inactive``; ``aaa:CODE`` or ``aaa:CODE-FOLLOW``: a 271 or
+278 with that AAA03 (and AAA04);
 ``ta1:NOTE`` and ``reject``: the interchange (TA1) or the set (999) is rejected; ``envelope:CODE``: the CORE envelope is;
 ``duplicate``: the answer comes, and again in the batch results; ``later``: nothing comes in time, the answer is
 in the batch results; ``hcr:CODE``: a 278 decision (A1 A2 A3 A4 A6 C CT NA). A pended case (A4) is decided by
@@ -70,8 +71,15 @@ class Payer(HttpPartner):
         """Payload ids of results that were confirmed."""
         self.cases: dict[str, Case] = {}
         """Authorisations by trace number."""
+        self.member_id = "W1"
+        """Of whoever is found without a number."""
         self.acknowledgements: list[bytes] = []
         """What the submitter said of our results."""
+
+    @property
+    def answers(self) -> list[bytes]:
+        """What it has answered in real time, whether it was heard or not, oldest first."""
+        return [answer for answer in self._answers.values() if answer]
 
     def decide(self, trace: str, decision: str) -> None:
         """The pended case has been decided: the answer can be fetched."""
@@ -193,14 +201,25 @@ class Payer(HttpPartner):
         payer = next((n for n in names if n[1] in {"PR", "X3"}), ["NM1", "PR", "2"])
         provider = next((n for n in names if n[1] in {"1P", "FA"}), ["NM1", "1P", "2"])
         member = next((n for n in names if n[1] == "IL"), ["NM1", "IL", "1"])
+        dependent = next((n for n in names if n[1] == "03"), None)
+        code, _, follow_up = (fault.argument if fault is not None and kind == "aaa" else "").partition("-")
+        refusal = [f"AAA*N**{code or '75'}*{follow_up or 'C'}"] if kind == "aaa" else []
+
+        def at(*codes: str) -> list[str]:
+            """The refusal, where the guide has its code."""
+            return refusal if code in codes else []
+
         segments = [f"BHT*0022*11*{request.value('BHT', 3)}*{datetime.now(UTC):%Y%m%d*%H%M}",
-                    "HL*1**20*1", "*".join(payer), "HL*2*1*21*1", "*".join(provider), "HL*3*2*22*0"]
-        segments += [f"TRN*2*{t[2]}*{t[3] if len(t) > 3 else ''}".rstrip("*") for t in own]
-        segments.append("*".join(member))
-        if kind == "aaa" and fault is not None:
-            segments.append(f"AAA*N**{fault.argument or '75'}*C")
+                    "HL*1**20*1", *at("04", "42"), "*".join(payer), *at("80", "T4"),
+                    "HL*2*1*21*1", "*".join(provider), *at("41", "43", "44", "45", "46", "47", "48", "50", "51", "79")]
+        told = any(segment.startswith("AAA") for segment in segments)
+        person = ["HL*3*2*22*0"] if dependent is None else ["HL*3*2*22*1", "*".join(member), "HL*4*3*23*0"]
+        person += [f"TRN*2*{t[2]}*{t[3] if len(t) > 3 else ''}".rstrip("*") for t in own]
+        segments += [*person, "*".join(dependent or self._known_as(member))]
+        if refusal:
+            segments += [] if told else refusal
         else:
-            segments += ["*".join(s) for s in request.all("DMG")]
+            segments += ["*".join(s) for s in request.all("DMG")][-1:]
             day = request.value("DTP", 3, "291") or f"{datetime.now(UTC):%Y%m%d}"
             segments.append(f"DTP*346*D8*{day[:4]}0101")
             asked = request.value("EQ", 1) or "30"
@@ -211,6 +230,13 @@ class Payer(HttpPartner):
                 if asked != "30":
                     segments.append(f"EB*{ACTIVE}*IND*{asked}")
         return self._writer.answer(request, "HB", _GUIDE_271, [("271", segments)])
+
+    def _known_as(self, member: list[str]) -> list[str]:
+        """A member as the payer knows them, with the number that was not asked with."""
+        whole = [*member, *[""] * (10 - len(member))]
+        if not whole[9]:
+            whole[8:10] = ["MI", self.member_id]
+        return whole
 
     def _answer_278(self, request: Request, fault: Fault | None) -> bytes:
         decision = fault.argument if fault is not None and fault.kind == "hcr" else "A1"
@@ -225,7 +251,8 @@ class Payer(HttpPartner):
             segments.append("*".join(segment))
             if segment[0] == "UM":
                 if fault is not None and fault.kind == "aaa":
-                    segments.append(f"AAA*N**{fault.argument or '15'}*C")
+                    code, _, follow_up = fault.argument.partition("-")
+                    segments.append(f"AAA*N**{code or '15'}*{follow_up or 'C'}")
                 elif decision in {"A1", "A2", "A6"}:
                     segments.append(f"HCR*{decision}*{number}")
                 else:

@@ -41,6 +41,7 @@ from wiring import partners, profiles
 from wiring.answerer import Answerer, Books
 from wiring.codes import NO_MAPPINGS, NO_SITE
 from wiring.translator import SiteTranslator, overlay
+from workflow.policy import Terms
 
 SITE_FILE: Final = "site.yaml"
 
@@ -143,6 +144,12 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
     def downtime(self) -> dict[str, Callable[[int], int]]:
         """Until when partners are away as announced, by destination."""
         return {name: self.partners[one.partner].away_until for name, one in self.site.destinations.items() if one.partner}
+
+    def terms(self) -> dict[str, Terms]:
+        """How payers want to be asked, by destination."""
+        return {name: Terms(search=tuple(tuple(option) for option in partner.search), days_ahead=partner.days_ahead)
+                for name, one in self.site.destinations.items() if one.partner
+                for partner in (self.partners[one.partner],)}
 
     def missing(self) -> list[Finding]:
         """What this machine lacks for some of the destinations; the site runs without."""

@@ -92,7 +92,8 @@ async def running(assembly: Assembly, role: Role, environment: Mapping[str, str]
         engine = Engine(assembly.site, assembly.revision, ledger, broker, assembly.translator, senders,
                         scorers(), SystemClock(), owner, role=role, marks=assembly.loaded.marks,
                         bureau=await _bureau(stack, assembly, role), peeking=assembly.peeking(),
-                        hearing=assembly.hearing(ledger), finish=finish, downtime=assembly.downtime())
+                        hearing=assembly.hearing(ledger), finish=finish, downtime=assembly.downtime(),
+                        terms=assembly.terms())
         doors.opened(engine.door.accept)
         receivers = assembly.receivers(engine.door.accept, engine.door.report, ledger) if role.takes else {}
         for name, receiver in receivers.items():

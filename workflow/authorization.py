@@ -8,15 +8,18 @@ from typing import Final
 
 import msgspec
 
+from canonical import aaa
+from canonical.aaa import Disposition
 from canonical.authorization import Authorization, AuthorizationStatus, AuthorizedService, PayerClock
 from canonical.coverage import Coverage, Difference
-from canonical.eligibility import AWAY
 from canonical.model import Appointment, Date, Instant, Period, Reference
 from canonical.presence import ABSENT
 from canonical.referral import Referral
 from workflow.case import Case, Command, Question, Wish, identifier, key_of, number
+from workflow.eligibility import SETUP, setup, unsent
 from workflow.facts import code_of, coverage_of, micros, named, patient_of, provider_of, service_date, services_of
 from workflow.policy import RequestRule
+from workflow.waits import waits
 
 TYPE: Final = "authorization"
 DECISION: Final = "request-authorization"
@@ -71,11 +74,16 @@ def decide(case: Case, rule: RequestRule, wish: Wish) -> None:
             due = datetime.fromtimestamp((case.now + rule.clock_s * 1_000_000) / 1e6, UTC)
             clocks = (PayerClock(rule=rule.name, due_at=Instant(due.isoformat(timespec="seconds"))),)
         wish.commands.append(Command(
-            event="authorization.submitted", subject_key=key, decision=DECISION, effect=("asked", key), first=True,
+            event="authorization.submitted", subject_key=key, decision=DECISION, effect=("asked", key), early=1,
             entity=msgspec.structs.replace(wanted, identifiers=(identifier(trace, "TRN"),), clocks=clocks)))
         return
     known = case.related[key]
     if isinstance(known, Authorization):
+        if waits(known) and not known.sent_at:
+            if (reason := unsent(case, rule, wish, case.unsent.get(key))) is not None:
+                kind = SETUP if reason == "destination-blocked" else TYPE
+                wish.questions.append(_question(f"AUTHORIZATION:{reason}", key, kind=kind))
+            return
         judge(case, key, known, wish)
 
 
@@ -99,10 +107,13 @@ def judge(case: Case, key: str, authorization: Authorization, wish: Wish) -> Non
             wish.questions.append(_question("AUTHORIZATION:contact-payer", key, blocks=True))
         case Status.EXPIRED:
             wish.questions.append(_question("AUTHORIZATION:expiring", key, blocks=True))
-        case Status.SUBMITTED | Status.REQUIRED | None if codes := {str(one.code) for one in authorization.errors or ()}:
+        case Status.SUBMITTED | Status.REQUIRED | None if errors := authorization.errors or ():
             # The request itself was refused (AAA, TA1, 999): nobody has decided anything.
-            reason = "payer-unavailable" if codes <= AWAY else "rejected"
-            wish.questions.append(_question(f"AUTHORIZATION:{reason}", key, facts=tuple(sorted(codes))))
+            codes = sorted({error.code for error in errors})
+            away = {aaa.of(code) for code in codes} == {Disposition.AGAIN}
+            wish.questions.append(_question(
+                "AUTHORIZATION:payer-unavailable" if away else "AUTHORIZATION:rejected", key, facts=tuple(codes),
+                kind=SETUP if not away and setup(errors) else TYPE))
         case Status.SUBMITTED | Status.PENDED | Status.REQUIRED:
             _waiting(case, key, authorization, wish)
         case _:  # not required (X42), cancelled (A3.7), drafted: nothing to do
@@ -180,8 +191,9 @@ def _waiting(case: Case, key: str, authorization: Authorization, wish: Wish) -> 
 
 
 def _question(reason: str, key: str, *, facts: tuple[str, ...] = (), due_at: int = 0, blocks: bool = False,
-              differences: tuple[Difference, ...] = (), actions: tuple[str, ...] = ("done", "reject")) -> Question:
-    return Question(type=TYPE, reason=reason, facts=(key, *facts), subjects=(key,), due_at=due_at, blocks=blocks,
+              differences: tuple[Difference, ...] = (), actions: tuple[str, ...] = ("done", "reject"),
+              kind: str = TYPE) -> Question:
+    return Question(type=kind, reason=reason, facts=(key, *facts), subjects=(key,), due_at=due_at, blocks=blocks,
                     differences=differences, actions=actions, playbook="authorization")
 
 

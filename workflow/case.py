@@ -58,6 +58,18 @@ class Answered(msgspec.Struct, frozen=True):
     outcome: str = ""
 
 
+class Unsent(msgspec.Struct, frozen=True):
+    """A question of ours that has not left."""
+
+    since: int
+    """When it was asked, in microseconds since the epoch."""
+    blocked: bool
+    """It is ours to mend: the destination refuses everything, the delivery is parked, or no route takes it. Otherwise
+    the payer is away, and the question goes out by itself."""
+    leaving: bool = False
+    """It is being sent right now."""
+
+
 class Case(Value, frozen=True, kw_only=True):
     """Everything a decider may look at."""
 
@@ -69,9 +81,11 @@ class Case(Value, frozen=True, kw_only=True):
     now: int
     """Microseconds since the epoch."""
     related: Mapping[str, AnyEntity] = {}
-    """By key: what is open of the same person, and what the case asked for."""
+    """By key: what is open of the same person, what was said last first, and what the case asked for."""
     tasks: Mapping[str, Answered] = {}
     """By id."""
+    unsent: Mapping[str, Unsent] = {}
+    """By key: questions of this case that wait and have not left yet."""
 
     def related_of(self, kind: type[E]) -> Iterator[tuple[str, E]]:
         """Related states of one type, in the order of their keys."""
@@ -113,8 +127,9 @@ class Command(Value, frozen=True, kw_only=True):
     """Its identity: whatever is given twice with the same effect happens once (D06, A6.6)."""
     decision: str = ""
     """The type of decision it is (invariant 13); empty: it records what is so and decides nothing."""
-    first: bool = False
-    """It precedes whatever else is said about its subject, whatever the clocks of others say."""
+    early: int = 0
+    """Its place before whatever else is said about its subject, whatever the clocks of others say; 0: at its own time.
+    A question is 1, its leaving 2, the end of our patience 3."""
     lane: str = ""
     """What it stands in line with; empty: its subject."""
 

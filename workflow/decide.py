@@ -17,8 +17,10 @@ from canonical.referral import Referral
 from canonical.task import TaskStatus, WorkTask
 from workflow import authorization, eligibility
 from workflow.case import Case, Command, Question, Wish, ours
+from workflow.facts import day_ends, micros
 from workflow.policy import Handling, Policy
 from workflow.review import review, revised
+from workflow.waits import waits
 
 APPROVAL: Final = "approval"
 _ALWAYS: Final = (Referral, Document, EligibilityCheck, Authorization)
@@ -48,7 +50,13 @@ def keys(case: Case, policy: Policy) -> tuple[str, ...]:
         return (revised(case.entity),) if case.entity.revision_of else ()
     if not isinstance(case.entity, Appointment | Referral):
         return ()
-    return (*eligibility.keys(case, policy.requests), *authorization.keys(case, policy.requests))
+    return (*eligibility.keys(case, policy), *authorization.keys(case, policy.requests))
+
+
+def unsent(case: Case) -> tuple[str, ...]:
+    """Keys of questions of a case that wait and are not known to have left."""
+    return tuple(key for key, entity in case.related.items() if isinstance(entity, EligibilityCheck | Authorization)
+                 and entity.cause == case.key and not entity.sent_at and waits(entity))
 
 
 def decide(case: Case, policy: Policy) -> Wish:
@@ -60,10 +68,14 @@ def decide(case: Case, policy: Policy) -> Wish:
     if isinstance(entity, Appointment):
         _conflicts(case, entity, wish)
     if isinstance(entity, Appointment | Referral):
+        rests_on: set[str] = set()
         for rule in policy.requests:
             if rule.test(case):
-                decider = eligibility.decide if rule.request == eligibility.TYPE else authorization.decide
-                decider(case, rule, wish)
+                if rule.request == eligibility.TYPE:
+                    rests_on.update(eligibility.decide(case, rule, policy, wish))
+                else:
+                    authorization.decide(case, rule, wish)
+        eligibility.close(case, frozenset(rests_on), wish)
     if isinstance(entity, EligibilityCheck | Authorization):
         _answer(case, entity, wish)
     if isinstance(entity, Patient):
@@ -81,15 +93,30 @@ def decide(case: Case, policy: Policy) -> Wish:
 
 def _answer(case: Case, entity: EligibilityCheck | Authorization, wish: Wish) -> None:
     """An answer is a matter of what it was asked for; one that nobody asked for is for a person (X27, A3.6)."""
+    if isinstance(entity, EligibilityCheck):
+        _outlived(case, entity, wish)
     if entity.cause:
         wish.looks.append(entity.cause)
         return
     kind = "eligibility" if isinstance(entity, EligibilityCheck) else "authorization"
     if ours(case.key):
-        wish.questions.append(Question(type="orphan-answer", reason=f"ORPHAN:{kind}", playbook="orphan-answer",
-                                       actions=("match", "reject")))
+        question = Question(type="orphan-answer", reason=f"ORPHAN:{kind}", playbook="orphan-answer",
+                            actions=("match", "reject"))
+        wish.questions.append(question)
+        answer = case.tasks.get(question.id(case.key))
+        if answer is not None and answer.outcome == "reject" and isinstance(entity, EligibilityCheck):
+            eligibility.ended(case.key, entity, wish)
     elif isinstance(entity, Authorization):
         authorization.judge(case, case.key, entity, wish)
+
+
+def _outlived(case: Case, check: EligibilityCheck, wish: Wish) -> None:
+    """A check ends at the latest with the day it is about, whoever asked for it."""
+    day = micros(check.service_date)
+    if day and case.now < day_ends(day):
+        wish.remind(day_ends(day), case.now)
+    elif day:
+        eligibility.ended(case.key, check, wish)
 
 
 def _moment(entity: AnyEntity) -> tuple[str, ...]:

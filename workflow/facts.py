@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from canonical.coverage import Coverage
-from canonical.model import Appointment, CodeableConcept, Date, Patient, Reference, Service
-from canonical.referral import Referral
+from canonical.model import Appointment, AppointmentStatus, CodeableConcept, Date, Patient, Reference, Service
+from canonical.referral import Referral, ReferralStatus
 from workflow.case import Case
 
 
 def coverage_of(case: Case) -> Coverage | None:
-    """Who pays first: what the case itself says, else what is known of the patient."""
+    """Who pays first: what the case itself says, else what is known of the patient; of several the one stated last."""
     stated = (case.entity.coverages or ()) if isinstance(case.entity, Referral) else ()
-    known = stated or tuple(coverage for _, coverage in case.related_of(Coverage))
+    known = stated or tuple(one for one in case.related.values() if isinstance(one, Coverage))
     ordered = sorted(known, key=lambda coverage: coverage.order or 99)
     return next((coverage for coverage in ordered if coverage.member_id), ordered[0] if ordered else None)
 
@@ -73,6 +73,21 @@ def person(patient: Patient | None) -> str:
     name = next(iter(patient.names or ()), None) if patient else None
     born = patient.birth_date if patient else None
     return f"{(name.family if name else '') or ''}|{' '.join((name.given if name else ()) or ())}|{born or ''}"
+
+
+def day_ends(day: int) -> int:
+    """When a day is over everywhere: it is given as its end in UTC."""
+    return day + 86_400_000_000
+
+
+def over(case: Case) -> bool:
+    """True where the visit, or what was asked for, is done with: it has ended, or its day has passed (A3.7)."""
+    entity = case.entity
+    if (isinstance(entity, Appointment) and isinstance(entity.status, AppointmentStatus) and entity.status.terminal) or (
+            isinstance(entity, Referral) and isinstance(entity.status, ReferralStatus) and entity.status.over):
+        return True
+    day = micros(service_date(case))
+    return bool(day) and case.now > day_ends(day)
 
 
 def micros(instant: object) -> int:

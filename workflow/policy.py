@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from canonical.coverage import EligibilityCheck
 from canonical.document import Extracted, Verdict
 from workflow.case import Case
 
@@ -29,6 +30,19 @@ class TaskRule(msgspec.Struct, frozen=True, kw_only=True):
     blocks: bool = False
 
 
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """How the payer that a question goes to wants to be asked: from its profile."""
+
+    search: tuple[tuple[str, ...], ...] = ()
+    """What of the member is sent to find them, best first (X21); none: what the table sends, and no other search."""
+    days_ahead: int = 0
+    """How far ahead it answers (X25); 0: as far as one likes."""
+
+
+#: The terms of the payer to which a question of a case goes.
+OfPayer = Callable[[Case, EligibilityCheck], Terms]
+
+
 class RequestRule(msgspec.Struct, frozen=True, kw_only=True):
     """While it holds, the payer has been asked."""
 
@@ -39,7 +53,8 @@ class RequestRule(msgspec.Struct, frozen=True, kw_only=True):
     service_types: tuple[str, ...] = ("30",)
     """EQ01 of an eligibility check (X24)."""
     deadline_s: int = 60
-    """Seconds until a check without an answer counts as one that the payer did not answer (X13)."""
+    """Seconds after its leaving until a question without an answer counts as one that the payer did not answer (X13);
+    and after its asking, until somebody is told that it has not left."""
     attempts: int = 3
     """How often a payer that is away is asked in all."""
     again_s: int = 300
@@ -72,6 +87,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The same for single fields."""
     handling: Mapping[str, Handling] = {}
     """By type of task."""
+    terms: OfPayer = lambda case, check: Terms()
 
     def doubtful(self, field: Extracted) -> bool:
         """True where a field read from a page is not trusted."""

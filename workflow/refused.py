@@ -1,11 +1,28 @@
-"""A question that was refused before anybody answered it: the case learns, and it is not asked again unchanged (X11)."""
+"""What became of a question on its way: it left, or it was refused before anybody answered it, and is then not asked
+again unchanged (X11)."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from canonical.authorization import Authorization
 from canonical.coverage import CheckStatus, EligibilityCheck, EligibilityResult, EligibilityStatus, PayerError
 from canonical.event import Event
+from canonical.model import Instant
 from workflow.case import Command, ours
+
+#: Questions, and what is told when one has left.
+_QUESTIONS: Final = {"eligibility.requested": "eligibility.sent", "authorization.submitted": "authorization.sent"}
+
+
+def sent(event: Event, at: str) -> Command | None:
+    """That a question of ours has left; None where the event is no question of ours. The first time counts (X13)."""
+    if not ours(event.subject_key) or event.type not in _QUESTIONS:
+        return None
+    of = EligibilityCheck(status=CheckStatus.SENT, sent_at=Instant(at)) if isinstance(
+        event.entity, EligibilityCheck) else Authorization(sent_at=Instant(at))
+    return Command(event=_QUESTIONS[event.type], subject_key=event.subject_key, effect=("sent", event.subject_key), early=2,
+                   entity=of)
 
 
 def refused(event: Event, delivery_id: str, layer: str, code: str) -> Command | None:

@@ -20,9 +20,6 @@ REVIEW: Final = "review-field"
 SORT: Final = "sort-document"
 #: What a person must see before anybody trusts it: a fax of several patients, pages that no form recognises (A1.6).
 _SORTED: Final = {DocumentStatus.SPLIT: "split", DocumentStatus.REVIEW: "unknown-form"}
-#: States in which nobody cares any more for a doubtful field.
-_OVER: Final = frozenset({ReferralStatus.REJECTED, ReferralStatus.CANCELLED, ReferralStatus.EXPIRED,
-                          ReferralStatus.CLOSED_LOOP})
 #: States that mean: it may be complete by now.
 _OPEN: Final = frozenset({ReferralStatus.RECEIVED, ReferralStatus.INCOMPLETE})
 
@@ -30,7 +27,7 @@ _OPEN: Final = frozenset({ReferralStatus.RECEIVED, ReferralStatus.INCOMPLETE})
 def review(case: Case, policy: Policy, wish: Wish) -> None:
     """Add a question for each field that cannot be trusted or is not there; complete what has no question left."""
     entity = case.entity
-    if isinstance(entity, Referral) and entity.status not in _OVER:
+    if isinstance(entity, Referral) and not (entity.status and entity.status.over):
         questions = [_anew(case, one) for one in (*_doubts(entity.evidence or (), policy), *_missing(entity))]
         wish.questions += questions
         if not questions and entity.status in _OPEN and (entity.evidence or entity.status is ReferralStatus.INCOMPLETE):

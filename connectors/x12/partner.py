@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -24,6 +24,10 @@ from connectors.x12.profile import ANYBODY, Profile
 
 _Meta = msgspec.Meta
 _ADDRESS: Final = r"^[0-9A-Z]{2}/\S(.{0,13}\S)?$"
+
+
+#: What of a member may be sent to find them. Never a social security number: no table writes one (minimum necessary).
+Sought = Literal["member", "name", "birth_date", "sex", "group"]
 
 
 class Partner(Profile, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +47,12 @@ class Partner(Profile, frozen=True, kw_only=True, forbid_unknown_fields=True):
     trace_originator: Annotated[str, _Meta(
         pattern=r"^[139]\S{9}$", description="TRN03: who gave the trace number. Ten characters: 1 and the tax number, "
                                              "3 and the D-U-N-S number, or 9 and what was agreed")]
+    search: Annotated[tuple[tuple[Sought, ...], ...], _Meta(
+        description="By what it finds a member, best first: the first that we know enough for, and the next where nobody or "
+                    "several are found (X21). Nothing else of the member is sent")] = ()
+    days_ahead: Annotated[int, _Meta(
+        ge=0, le=3660, description="How many days ahead it says whether somebody is insured; for later visits it is asked "
+                                   "when it is time (X25). 0: as far as one likes")] = 0
     timezone: Annotated[str, _Meta(description="Where its times of day are: `America/New_York`")] = "UTC"
     downtime: Annotated[tuple[Downtime, ...], _Meta(
         description="When it has said that it does not work: nothing is sent then, and what waits goes out afterwards")] = ()

@@ -50,13 +50,14 @@ async def answers(site: Clinic, count: int) -> bool:
 @pytest.mark.parametrize(("fault", "reason"), [
     ("inactive", "ELIGIBILITY:inactive"),
     ("aaa:75", "ELIGIBILITY:not-found"),
-    ("503", "ELIGIBILITY:payer-unavailable"),
-    ("later", "ELIGIBILITY:payer-unavailable"),
+    ("silence", "ELIGIBILITY:payer-unavailable"),
+    ("503", "ELIGIBILITY:payer-away"),
+    ("later", "ELIGIBILITY:payer-away"),
     ("aaa:42", "ELIGIBILITY:payer-unavailable"),
     ("aaa:51", "ELIGIBILITY:rejected"),
     ("reject", "ELIGIBILITY:rejected"),
     ("ta1:025", "ELIGIBILITY:rejected"),
-    ("envelope:VersionMismatch", "ELIGIBILITY:payer-unavailable"),
+    ("envelope:VersionMismatch", "ELIGIBILITY:destination-blocked"),
 ])
 async def test_each_failure_is_a_reason_of_its_own(tmp_path: Path, fault: str, reason: str) -> None:
     """A1.4, X11, X16, X29: whichever of the five layers says no, the desk is told what it must do."""
@@ -85,10 +86,10 @@ async def test_what_was_refused_is_not_sent_again_and_the_acknowledgement_is_kep
 
 async def test_a_late_answer_attaches_to_its_question_and_the_task_goes_away(tmp_path: Path) -> None:
     """X13, X27, A1.4: it comes by another channel, days later if need be, and finds its question by its trace."""
-    async with Payer(plan=Plan("later always")) as payer, clinic(tmp_path, payer) as site:
+    async with Payer(plan=Plan("lost always")) as payer, clinic(tmp_path, payer) as site:
         await site.books()
         await site.task("ELIGIBILITY:payer-unavailable")
-        await site.hears(payer.results[0])
+        await site.hears(payer.answers[0])
         await site.answered("active")
         await site.until(site.nothing_to_do)
 
@@ -111,7 +112,7 @@ async def test_an_answer_to_nothing_is_an_orphan_for_people(tmp_path: Path) -> N
         await site.books()
         await site.answered("active")
         own = payer.sink.all_keys()[0].encode()
-        answer = payer._answers[payer.sink.arrivals[0].identity].replace(own, b"STRANGER0000000000AA")
+        answer = payer.answers[0].replace(own, b"STRANGER0000000000AA")
         answer = answer.replace(b"000000001", b"000000777")  # X07: a number of its own
         await site.hears(answer)
         await site.task("ORPHAN:eligibility")

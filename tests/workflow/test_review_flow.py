@@ -238,7 +238,7 @@ async def test_an_orphan_is_matched_by_hand_and_its_answer_counts() -> None:
         await clinic.quiet()
         assert await clinic.reasons() == ["ELIGIBILITY:inactive"]
         assert [event.type for event in await clinic.ledger.history(asked)] == [
-            "eligibility.requested", "eligibility.answered"]
+            "eligibility.requested", "eligibility.sent", "eligibility.answered"]
 
 
 async def test_an_approval_lets_the_request_go() -> None:
