@@ -147,6 +147,16 @@ class Clinic(World):
                 self.broker.ring(range(self.site.partitions))
                 await asyncio.sleep(0.005)
 
+    async def passes(self, seconds: float) -> None:
+        """Time passes while something keeps waiting to be sent: wait until no case is due and nothing is decided."""
+        import asyncio
+
+        await asyncio.sleep(0.1)
+        self.clock.skew += int(seconds * 1_000_000)
+        for _ in range(60):
+            self.broker.ring(range(self.site.partitions))
+            await asyncio.sleep(0.01)
+
     async def later(self, seconds: float) -> None:
         """Time passes."""
         self.clock.skew += int(seconds * 1_000_000)
