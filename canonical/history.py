@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from canonical.authorization import Authorization
+from canonical.authorization import Authorization, AuthorizedService
 from canonical.coverage import EligibilityCheck
 from canonical.document import Extracted
 from canonical.eligibility import concluded
@@ -244,7 +244,7 @@ def _plan(of: type[msgspec.Struct]) -> tuple[tuple[str, Any, Callable[[Any, Any]
 
 _PLAN: Final[dict[type[msgspec.Struct], tuple[tuple[str, Any, Callable[[Any, Any], Any] | None], ...]]] = {
     of: _plan(of)
-    for of in (*typing.get_args(AnyEntity), Visit, Participant, Service, Place, Address)}
+    for of in (*typing.get_args(AnyEntity), Visit, Participant, Service, AuthorizedService, Place, Address)}
 
 
 # -- appointments -------------------------------------------------------------------------------------------
@@ -461,12 +461,36 @@ def _patient(old: Patient, new: Patient, event: Event) -> Patient:
 
 def _authorization(old: Authorization, new: Authorization) -> Authorization:
     """A new number takes the place of the one before, which is kept (A3.9, X45)."""
-    state = _patched(old, new)
+    state = _changed(_patched(old, new), services=_services(old.services, new.services))
     if not old.number or not new.number or old.number == new.number:
         return state
     superseded = dict.fromkeys([*(old.superseded_numbers or ()), *(new.superseded_numbers or ()), old.number])
     superseded.pop(new.number, None)
     return _changed(state, superseded_numbers=tuple(superseded))
+
+
+def _services(old: tuple[AuthorizedService, ...] | None,
+              new: tuple[AuthorizedService, ...] | None) -> tuple[AuthorizedService, ...] | None:
+    """Each service with what was asked and what was decided about it (X38): found by its number, by its code where it has
+    none, and by its place where it has neither."""
+    if not old or not new:
+        return old if new == () else new
+    merged = list(old)
+    for place, service in enumerate(new):
+        at = next((n for n, known in enumerate(merged) if _same_service(known, service, n == place)), None)
+        if at is None:
+            merged.append(service)
+        else:
+            merged[at] = _patched(merged[at], service)
+    return tuple(merged)
+
+
+def _same_service(known: AuthorizedService, said: AuthorizedService, in_place: bool) -> bool:
+    if known.sequence and said.sequence:
+        return known.sequence == said.sequence
+    if known.code and said.code:
+        return [c.code for c in known.code.coding or ()] == [c.code for c in said.code.coding or ()]
+    return in_place
 
 
 def _joined(old: tuple[PatientLink, ...] | None, new: tuple[PatientLink, ...] | None) -> tuple[PatientLink, ...]:

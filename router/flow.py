@@ -44,6 +44,7 @@ from store.records import (
 )
 from workflow import decide
 from workflow.case import Answered, Case, Command, Question, Unsent, Wish, identifier, key_of
+from workflow.policy import Clock as PayerTime
 from workflow.policy import Handling, Policy, RequestRule, TaskRule, Terms, Test
 
 #: Cases a turn.
@@ -115,7 +116,9 @@ def _request(rule: WorkflowRule) -> RequestRule:
     return RequestRule(
         name=rule.rule, test=_test(rule), request=rule.request, service_types=rule.service_types,
         deadline_s=rule.deadline_s, attempts=rule.attempts, again_s=rule.again_s,
-        cache_s=round(rule.cache_h * 3600), clock_s=round(rule.clock_h * 3600))
+        cache_s=round(rule.cache_h * 3600), clocks=tuple(PayerTime(
+            rule=name, seconds=round(one.hours * 3600), business_days=one.business_days,
+            after_documents=one.after == "documents") for name, one in rule.clocks.items()))
 
 
 def _task(rule: WorkflowRule) -> TaskRule:
@@ -209,7 +212,8 @@ class Flow:
                 continue
             mine = tasks.get(key, [])
             case = Case(key=key, entity=state.entity, event=event, patient_key=people[key], now=now,
-                        related=of_person, tasks={t.id: Answered(t.status, t.outcome) for t in mine})
+                        related=of_person, tasks={
+                            t.id: Answered(t.status, t.outcome, t.created_at, t.completed_at) for t in mine})
             case = await self._completed(case)
             if waiting := decide.unsent(case):
                 case = msgspec.structs.replace(case, unsent=await self._unsent(waiting))

@@ -39,6 +39,19 @@ class TaskSpec(_Part, frozen=True, kw_only=True):
     blocks: Annotated[bool, _Meta(description="The case must not go on before it is answered.")] = False
 
 
+class ClockSpec(_Part, frozen=True, kw_only=True):
+    """How long a payer may take: hours, or business days."""
+
+    hours: Annotated[float, _Meta(ge=0, le=8_784, description="Hours, on every day of the week.")] = 0.0
+    business_days: Annotated[int, _Meta(ge=0, le=60, description="Instead: days that are neither Saturday nor Sunday.")] = 0
+    after: Annotated[Literal["request", "documents"], _Meta(
+        description="Counted from the leaving of the request, or from our sending of the documents asked for.")] = "request"
+
+    def __post_init__(self) -> None:
+        if bool(self.hours) == bool(self.business_days):
+            raise ValueError("a clock has hours or business_days")
+
+
 class WorkflowRule(_Part, frozen=True, kw_only=True):
     """While the conditions hold, the payer has been asked, or somebody has a task."""
 
@@ -53,8 +66,8 @@ class WorkflowRule(_Part, frozen=True, kw_only=True):
     attempts: Annotated[int, _Meta(ge=1, le=8, description="How often a payer that is away is asked in all.")] = 3
     again_s: Annotated[int, _Meta(ge=1, le=86_400, description="Between two of them; doubled each time.")] = 300
     cache_h: Annotated[float, _Meta(ge=0, description="An answer to the same question is used again (X26).")] = 24.0
-    clock_h: Annotated[float, _Meta(
-        ge=0, description="The payer must decide within it, where he sets no clock of his own (X46). 0: no clock.")] = 0.0
+    clocks: Annotated[dict[str, ClockSpec], _Meta(
+        description="By the name of the rule that sets them: how long a payer may take over an authorization (X46).")] = {}
 
 
 class TaskHandling(_Part, frozen=True, kw_only=True):

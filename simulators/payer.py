@@ -7,8 +7,9 @@ Fault kinds beside those of `simulators.http`: ``inactive``; ``aaa:CODE`` or ``a
 278 with that AAA03 (and AAA04);
 ``ta1:NOTE`` and ``reject``: the interchange (TA1) or the set (999) is rejected; ``envelope:CODE``: the CORE envelope is;
 ``duplicate``: the answer comes, and again in the batch results; ``later``: nothing comes in time, the answer is
-in the batch results; ``hcr:CODE``: a 278 decision (A1 A2 A3 A4 A6 C CT NA). A pended case (A4) is decided by
-`Payer.decide`.
+in the batch results; ``hcr:CODE``: a 278 decision (A1 A2 A3 A4 A6 C CT NA), with a twist: ``A4-documents`` asks for
+them, ``A6-units``, ``A6-date``, ``A6-provider`` certify other than what was asked for; A2 certifies the first service alone.
+A pended case (A4) is decided by `Payer.decide`.
 
 A batch is acknowledged (999, or TA1 where ``ta1`` rejects it) by what can be fetched, and what was not rejected is answered
 in the batch results.
@@ -239,24 +240,44 @@ class Payer(HttpPartner):
         return whole
 
     def _answer_278(self, request: Request, fault: Fault | None) -> bytes:
-        decision = fault.argument if fault is not None and fault.kind == "hcr" else "A1"
+        decision, _, twist = (fault.argument if fault is not None and fault.kind == "hcr" else "A1").partition("-")
         trace = request.value("TRN", 2)
         number = f"AUTH{len(self.cases) + 1:06d}" if trace not in self.cases else self.cases[trace].number
         self.cases[trace] = Case(request, decision, number)
         segments = [f"BHT*0007*11*{request.value('BHT', 3)}*{datetime.now(UTC):%Y%m%d*%H%M}"]
-        for segment in request.segments[2:-1]:
-            if segment[0] == "TRN":
-                segments.append(f"TRN*2*{'*'.join(segment[2:])}")
-                continue
+        refusal: list[list[str]] = []
+        if fault is not None and fault.kind == "aaa":
+            code, _, follow_up = fault.argument.partition("-")
+            refusal = [["AAA", "N", "", code or "15", follow_up or "C"]]
+        day = (request.value("DTP", 3, "AAH") or f"{datetime.now(UTC):%Y%m%d}")[:8]
+        certified, service = decision in {"A1", "A2", "A6"}, 0
+        for asked in request.segments[2:-1]:
+            segment = ["TRN", "2", *asked[2:]] if asked[0] == "TRN" else asked
+            if segment[0] == "HL" and segment[3] == "SS":
+                service += 1
+                if service == 1 and twist == "documents":
+                    segments.append("PWK*M1*EL***AC*LOOKUP1")
             segments.append("*".join(segment))
-            if segment[0] == "UM":
-                if fault is not None and fault.kind == "aaa":
-                    code, _, follow_up = fault.argument.partition("-")
-                    segments.append(f"AAA*N**{code or '15'}*{follow_up or 'C'}")
-                elif decision in {"A1", "A2", "A6"}:
+            if segment[0] == "UM" and not service:
+                if refusal:
+                    segments += ["*".join(one) for one in refusal]
+                elif certified:
                     segments.append(f"HCR*{decision}*{number}")
                 else:
                     segments.append(f"HCR*{decision}*{number if decision == 'A4' else ''}*0V".rstrip("*"))
+            elif segment[:2] == ["DTP", "AAH"] and certified:
+                segments.append(f"DTP*007*RD8*{day[:6]}01-{day[:6]}28")
+            elif segment[0] == "TRN" and service and decision in {"A2", "A6"}:
+                denied = decision == "A2" and service > 1
+                segments.append("HCR*A3**0V" if denied else f"HCR*{'A1' if decision == 'A2' else decision}*{number}")
+                if twist == "date":
+                    segments.append("DTP*472*RD8*20991201-20991231")
+            elif segment[0] == "HSD" and service and twist == "units":
+                segments[-1] = f"HSD*{segment[1]}*0.5"
+            if segment[0] == "HSD" and service and twist == "provider":
+                segments.append("NM1*SJ*1*OTHER*DOC****XX*1999999984")
+        if twist == "documents" and not service:
+            segments.append("PWK*M1*EL***AC*LOOKUP1")
         return self._writer.answer(request, "HI", _GUIDE_278, [("278", segments)])
 
 

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
 from canonical import aaa
 from canonical.aaa import Disposition
-from canonical.authorization import Authorization, AuthorizationStatus, AuthorizedService, PayerClock
+from canonical.authorization import Authorization, AuthorizationStatus, AuthorizedService
 from canonical.coverage import Coverage, Difference
-from canonical.model import Appointment, Date, Instant, Period, Reference
+from canonical.model import Appointment, Date, Period, Reference
 from canonical.presence import ABSENT
 from canonical.referral import Referral
-from workflow.case import Case, Command, Question, Wish, identifier, key_of, number
+from workflow.case import Answered, Case, Command, Question, Wish, identifier, key_of, number
 from workflow.eligibility import SETUP, setup, unsent
-from workflow.facts import code_of, coverage_of, micros, named, patient_of, provider_of, service_date, services_of
-from workflow.policy import RequestRule
+from workflow.facts import (
+    business_days_after,
+    code_of,
+    coverage_of,
+    micros,
+    named,
+    patient_of,
+    provider_of,
+    service_date,
+    services_of,
+)
+from workflow.policy import Clock, RequestRule
 from workflow.waits import waits
 
 TYPE: Final = "authorization"
@@ -69,13 +78,9 @@ def decide(case: Case, rule: RequestRule, wish: Wish) -> None:
         return
     trace, key = request_key(case, wanted)
     if key not in case.related:
-        clocks: tuple[PayerClock, ...] = ()
-        if rule.clock_s:
-            due = datetime.fromtimestamp((case.now + rule.clock_s * 1_000_000) / 1e6, UTC)
-            clocks = (PayerClock(rule=rule.name, due_at=Instant(due.isoformat(timespec="seconds"))),)
         wish.commands.append(Command(
             event="authorization.submitted", subject_key=key, decision=DECISION, effect=("asked", key), early=1,
-            entity=msgspec.structs.replace(wanted, identifiers=(identifier(trace, "TRN"),), clocks=clocks)))
+            entity=msgspec.structs.replace(wanted, identifiers=(identifier(trace, "TRN"),))))
         return
     known = case.related[key]
     if isinstance(known, Authorization):
@@ -84,11 +89,11 @@ def decide(case: Case, rule: RequestRule, wish: Wish) -> None:
                 kind = SETUP if reason == "destination-blocked" else TYPE
                 wish.questions.append(_question(f"AUTHORIZATION:{reason}", key, kind=kind))
             return
-        judge(case, key, known, wish)
+        judge(case, key, known, wish, rule.clocks)
 
 
-def judge(case: Case, key: str, authorization: Authorization, wish: Wish) -> None:
-    """Add what one authorization asks of a person, given the visit it is for."""
+def judge(case: Case, key: str, authorization: Authorization, wish: Wish, clocks: tuple[Clock, ...] = ()) -> None:
+    """Add what one authorization asks of a person, given the visit it is for, and the time a payer has for it."""
     match overall(authorization):
         case Status.APPROVED:
             _validity(case, key, authorization, wish)
@@ -115,7 +120,7 @@ def judge(case: Case, key: str, authorization: Authorization, wish: Wish) -> Non
                 "AUTHORIZATION:payer-unavailable" if away else "AUTHORIZATION:rejected", key, facts=tuple(codes),
                 kind=SETUP if not away and setup(errors) else TYPE))
         case Status.SUBMITTED | Status.PENDED | Status.REQUIRED:
-            _waiting(case, key, authorization, wish)
+            _waiting(case, key, authorization, wish, clocks)
         case _:  # not required (X42), cancelled (A3.7), drafted: nothing to do
             pass
 
@@ -173,21 +178,37 @@ def _validity(case: Case, key: str, authorization: Authorization, wish: Wish) ->
                                         facts=(f"{differences[0].ours}/{differences[0].theirs}",)))
 
 
-def _waiting(case: Case, key: str, authorization: Authorization, wish: Wish) -> None:
+def _waiting(case: Case, key: str, authorization: Authorization, wish: Wish, clocks: tuple[Clock, ...]) -> None:
     """Clocks: a breach is told once; only a request for documents to us stops them (X46, A3.10)."""
-    if authorization.documents_requested and not authorization.documents:
-        wish.questions.append(_question(
-            "AUTHORIZATION:documents-requested", key,
-            facts=tuple(code_of(one) for one in authorization.documents_requested)))
+    requested = authorization.documents_requested or ()
+    documents = _question("AUTHORIZATION:documents-requested", key, facts=tuple(map(code_of, requested)))
+    asked = case.tasks.get(documents.id(case.key)) if requested else None
+    if requested and not authorization.documents and not (asked is not None and asked.outcome == "done"):
+        wish.questions.append(documents)
         return
-    clocks = [(clock.rule, micros(clock.due_at)) for clock in authorization.clocks or () if clock.paused is not True]
-    for rule, due_at in clocks:
+    set_by_payer = [(clock.rule, micros(clock.due_at)) for clock in authorization.clocks or () if clock.paused is not True]
+    for name, due_at in (*set_by_payer, *_due(micros(authorization.sent_at), asked, clocks)):
         if not due_at:
             continue
         if case.now < due_at:
             wish.remind(due_at, case.now)
         else:
-            wish.questions.append(_question(f"AUTHORIZATION:overdue:{rule}", key))
+            wish.questions.append(_question(f"AUTHORIZATION:overdue:{name}", key))
+
+
+def _due(sent: int, asked: Answered | None, clocks: tuple[Clock, ...]) -> Iterator[tuple[str, int]]:
+    """When the payer's time is up, by each rule of the site.
+
+    Args:
+        asked: the task that asked for documents; None where there was none.
+    """
+    paused = max(0, asked.ended - asked.since) if asked is not None else 0
+    for clock in clocks:
+        begin = (asked.ended if asked is not None else 0) if clock.after_documents else sent
+        if begin:
+            due = business_days_after(begin, clock.business_days) if clock.business_days else (
+                begin + clock.seconds * 1_000_000)
+            yield clock.rule, due if clock.after_documents else due + paused
 
 
 def _question(reason: str, key: str, *, facts: tuple[str, ...] = (), due_at: int = 0, blocks: bool = False,

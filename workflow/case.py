@@ -56,6 +56,10 @@ class Answered(msgspec.Struct, frozen=True):
 
     status: TaskStatus
     outcome: str = ""
+    since: int = 0
+    """When it was opened, in microseconds since the epoch."""
+    ended: int = 0
+    """When it was answered, or closed by itself; 0 while it is open."""
 
 
 class Unsent(msgspec.Struct, frozen=True):

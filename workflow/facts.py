@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from canonical.coverage import Coverage
 from canonical.model import Appointment, AppointmentStatus, CodeableConcept, Date, Patient, Reference, Service
@@ -78,6 +78,15 @@ def person(patient: Patient | None) -> str:
 def day_ends(day: int) -> int:
     """When a day is over everywhere: it is given as its end in UTC."""
     return day + 86_400_000_000
+
+
+def business_days_after(moment: int, days: int) -> int:
+    """The same time of day so many business days later; Saturdays and Sundays in UTC do not count (X46)."""
+    at = datetime.fromtimestamp(moment / 1e6, UTC)
+    while days:
+        at += timedelta(1)
+        days -= at.weekday() < 5
+    return round(at.timestamp() * 1e6)
 
 
 def over(case: Case) -> bool:

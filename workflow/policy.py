@@ -43,6 +43,19 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 OfPayer = Callable[[Case, EligibilityCheck], Terms]
 
 
+class Clock(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a payer may take, by which rule (X46): counted from the leaving of the request, and standing still while
+    the payer waits for documents from us (A3.10)."""
+
+    rule: str
+    """``CMS-0057-F``: what people see."""
+    seconds: int = 0
+    business_days: int = 0
+    """Instead of seconds; Saturdays and Sundays do not count."""
+    after_documents: bool = False
+    """It begins when we have sent the documents, and not before."""
+
+
 class RequestRule(msgspec.Struct, frozen=True, kw_only=True):
     """While it holds, the payer has been asked."""
 
@@ -61,8 +74,8 @@ class RequestRule(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds between two of them, doubled each time."""
     cache_s: int = 86_400
     """Seconds for which an answer to the same question is used again (X26)."""
-    clock_s: int = 0
-    """Seconds within which the payer must decide on an authorization, where he sets no clock of his own (X46)."""
+    clocks: tuple[Clock, ...] = ()
+    """Within which the payer must decide on an authorization (X46)."""
 
 
 class Handling(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from canonical.authorization import Authorization
+from canonical.clock import SystemClock
 from connectors.x12.edi import parse
 from connectors.x12.judge import judge
+from router.desk import TaskDesk
 from simulators.faults import Plan
 from simulators.payer import Payer
-from tests.payers.clinic import Clinic, booked, clinic, insured
+from store.records import TaskQuery
+from tests.payers.clinic import SITE, Clinic, booked, clinic, insured
+from wiring.recheck import recheck
 
 
 async def decided(site: Clinic) -> Authorization:
@@ -45,10 +50,17 @@ async def test_a_certified_service_leaves_no_task_and_the_request_has_no_finding
     ("A3", "denied", ["AUTHORIZATION:denied"]),
     ("CT", "contact-payer", ["AUTHORIZATION:contact-payer"]),
     ("NA", "not-required", []),
+    ("C", "cancelled", []),
     ("A4", "pended", []),
+    ("A4-documents", "pended", ["AUTHORIZATION:documents-requested"]),
+    ("A6", "modified", []),
+    ("A6-units", "modified", ["AUTHORIZATION:modified"]),
+    ("A6-date", "modified", ["AUTHORIZATION:modified"]),
+    ("A6-provider", "modified", ["AUTHORIZATION:modified"]),
+    ("A2", "partial", []),
 ])
 async def test_each_decision_asks_what_it_must(tmp_path: Path, code: str, status: str, reasons: list[str]) -> None:
-    """X40 to X43, A3.3 to A3.5."""
+    """X38 to X43, A3.2 to A3.5: a modification that fits the visit asks nobody (X39)."""
     async with Payer(plan=Plan(f"hcr:{code} always")) as payer, clinic(tmp_path, payer, rule="authorization") as site:
         await site.books()
         assert (await decided(site)).status == status
@@ -74,6 +86,73 @@ async def test_a_pended_request_is_decided_later(tmp_path: Path) -> None:
         assert await site.reasons() == []
         assert await site.parked() == []
         assert payer.sink.count == 1
+
+
+@pytest.mark.parametrize(("twist", "field", "ours", "theirs"), [
+    ("units", "services(0).quantity", "1", "0.5"), ("date", "services(0).date", "2027-03-10", "2099-12-01 to 2099-12-31"),
+    ("provider", "services(0).provider", "1234567893", "1999999984")])
+async def test_what_was_certified_stands_beside_what_is_planned_and_blocks_the_visit(
+        tmp_path: Path, twist: str, field: str, ours: str, theirs: str) -> None:
+    """X39, A3.2."""
+    async with Payer(plan=Plan(f"hcr:A6-{twist} always")) as payer, clinic(tmp_path, payer, rule="authorization") as site:
+        await site.books()
+        task = await site.task("AUTHORIZATION:modified")
+        assert task.task.blocks is True
+        assert [(one.field, one.ours, one.theirs) for one in task.task.differences or ()] == [(field, ours, theirs)]
+
+
+async def test_of_two_services_one_is_certified_and_the_visit_is_held_for_the_other(tmp_path: Path) -> None:
+    """X38, X39: each service keeps what was asked beside what was decided."""
+    two = booked(1).replace(b"AIP|1||", b"AIS|2||70553^MRI BRAIN^C4|20270310090000-0500|||30|min\rAIP|1||")
+    async with Payer(plan=Plan("hcr:A2 always")) as payer, clinic(tmp_path, payer, rule="authorization") as site:
+        await site.tell(insured(1), two)
+        task = await site.task("AUTHORIZATION:partial")
+        assert [(one.field, one.theirs) for one in task.task.differences or ()] == [("services(1).decision", "denied")]
+        said = await decided(site)
+        assert [(one.sequence, one.quantity, one.decision) for one in said.services or ()] == [
+            (1, "1", "approved"), (2, "1", "denied")]
+
+
+async def test_the_certified_time_is_looked_at_whenever_the_visit_moves(tmp_path: Path) -> None:
+    """X44, A3.11: out of it, to another day out of it, and back; the payer is not asked again."""
+    async with Payer() as payer, clinic(tmp_path, payer, rule="authorization") as site:
+        await site.books()
+        await decided(site)
+        await site.tell(moved("20270402", 1))
+        first = await site.task("AUTHORIZATION:expiring")
+        await site.tell(moved("20270410", 2))
+
+        async def anew() -> bool:
+            return any(t.reason == "AUTHORIZATION:expiring" and t.id != first.id
+                       for t in await site.ledger.tasks(TaskQuery()))
+
+        await site.until(anew)
+        await site.tell(moved("20270315", 3))
+        await site.until(site.nothing_to_do)
+        assert payer.sink.count == 1
+
+
+def moved(day: str, place: int) -> bytes:
+    """SIU^S13: the visit moves."""
+    return booked(1, day).replace(b"SIU^S12", b"SIU^S13").replace(b"20260311120000", f"2026031212000{place}".encode())
+
+
+async def test_documents_are_asked_for_sent_and_the_case_is_decided(tmp_path: Path) -> None:
+    """X40, X46, A3.10: the payer's clock begins when they have gone, carries its rule, and ends with the decision."""
+    clocks = SITE.replace("attempts: 1", "attempts: 1\n    clocks: {CORE-documents: {hours: 0.0003, after: documents}}")
+    async with Payer(plan=Plan("hcr:A4-documents always")) as payer, clinic(
+            tmp_path, payer, rule="authorization", site=clocks) as site:
+        await site.books()
+        task = await site.task("AUTHORIZATION:documents-requested")
+        await asyncio.sleep(1.5)
+        assert await site.reasons() == ["AUTHORIZATION:documents-requested"], "no clock runs while we owe them"
+        await TaskDesk(site.ledger, recheck, SystemClock()).finish(task, "ada", "done", "faxed")
+        await site.task("AUTHORIZATION:overdue:CORE-documents")
+        trace, = payer.cases
+        payer.decide(trace, "A1")
+        await site.hears(payer.results[0])
+        await site.until(site.nothing_to_do)
+        assert (await decided(site)).status == "approved"
 
 
 @pytest.mark.parametrize(("fault", "reason"), [

@@ -45,13 +45,15 @@ def visit(start: str = "2027-03-10T09:00:00-05:00", **fields: Any) -> Appointmen
 
 
 def case(of: AnyEntity, related: Mapping[str, AnyEntity] | None = None, *, key: str = KEY, now: int = NOW,
-         tasks: Mapping[str, str] | None = None) -> Case:
+         tasks: Mapping[str, str | Answered] | None = None) -> Case:
     """A case of which the newest event is `of`."""
     event = Event(id="m1.0", type="appointment.booked", subject_key=key, version=Version(at="1", tie="m1"), entity=of,
                   source=Source(channel="ehr"), message_id="m1", occurred_at="2026-11-24T08:00:00+00:00",
                   received_at=NOW, revision="r1", patient_key="patient:M|P1")
     return Case(key=key, entity=of, event=event, patient_key="patient:M|P1", now=now, related=related or {},
-                tasks={name: Answered(TaskStatus.DONE, outcome) for name, outcome in (tasks or {}).items()})
+                tasks={
+                    name: one if isinstance(one, Answered) else Answered(TaskStatus.DONE, one)
+                    for name, one in (tasks or {}).items()})
 
 
 def coverage() -> dict[str, AnyEntity]:

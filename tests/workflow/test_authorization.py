@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 import pytest
 
 from canonical import history
 from canonical.authorization import Authorization, AuthorizationStatus
 from canonical.event import Event, Source, Version
-from tests.workflow.cases import NOW, POLICY, at, case, coverage, entity, reasons, visit, wish, with_authorization
+from canonical.task import TaskStatus
+from tests.workflow.cases import KEY, NOW, POLICY, at, case, coverage, entity, reasons, visit, wish, with_authorization
 from workflow.authorization import overall
-from workflow.policy import Policy, RequestRule
+from workflow.case import Answered, Wish
+from workflow.policy import Clock, Policy, RequestRule
 
 
 def test_a_visit_that_needs_an_authorization_asks_for_one() -> None:
@@ -106,13 +110,48 @@ def test_a_clock_that_runs_out_is_told_once_and_stands_still_while_documents_are
     assert reasons(msgspec.structs.replace(late, related=paused)) == ["AUTHORIZATION:documents-requested"]
 
 
-def test_the_site_may_set_a_clock_where_the_payer_sets_none() -> None:
-    policy = Policy(requests=(RequestRule(name="three days", test=lambda _: True, request="authorization",
-                                          clock_s=259_200),), automatic=POLICY.automatic)
-    command, = wish(case(visit(), coverage()), policy).commands
-    assert isinstance(command.entity, Authorization)
-    clock, = command.entity.clocks or ()
-    assert (clock.rule, clock.due_at) == ("three days", "2026-11-27T08:00:00+00:00")
+TWO_DAYS = Clock(rule="CORE", business_days=2)
+WEEK = Clock(rule="CMS-0057-F", seconds=7 * 86_400)
+AFTER = Clock(rule="CORE-documents", business_days=2, after_documents=True)
+
+
+def clocked(now: str, *clocks: Clock, tasks: Mapping[str, Answered] | None = None, **fields: object) -> Wish:
+    """What is asked for a pended request that left on a Thursday, at some moment."""
+    of, _ = with_authorization(visit(), status="pended", sent_at="2026-11-26T08:00:00+00:00", **fields)
+    policy = Policy(automatic=POLICY.automatic, requests=(
+        RequestRule(name="ask", test=lambda _: True, request="authorization", clocks=clocks),))
+    return wish(msgspec.structs.replace(of, now=at(now), tasks=tasks or {}), policy)
+
+
+@pytest.mark.parametrize(("clock", "due"), [(TWO_DAYS, "2026-11-30T08:00:00+00:00"), (WEEK, "2026-12-03T08:00:00+00:00")])
+def test_a_clock_runs_from_the_leaving_of_the_request_and_names_its_rule(clock: Clock, due: str) -> None:
+    """X46: business days leave the weekend out."""
+    waiting = clocked("2026-11-27T08:00:00+00:00", clock)
+    assert (waiting.questions, waiting.next_at) == ([], at(due))
+    question, = clocked(due, clock).questions
+    assert question.reason == f"AUTHORIZATION:overdue:{clock.rule}"
+
+
+def test_clocks_stand_still_while_we_owe_documents_and_another_begins_when_they_have_gone() -> None:
+    """X40, X46, A3.10: two business days after their sending, and the others go on with what was left of them."""
+    wanted = [{"coding": [{"code": "M1"}]}]
+    owed, = clocked("2027-01-04T08:00:00+00:00", WEEK, AFTER, documents_requested=wanted).questions
+    assert owed.reason == "AUTHORIZATION:documents-requested"
+    sent = {owed.id(KEY): Answered(
+        TaskStatus.DONE, "done", at("2026-11-27T08:00:00+00:00"), at("2026-12-04T08:00:00+00:00"))}
+    waiting = clocked("2026-12-04T09:00:00+00:00", WEEK, AFTER, tasks=sent, documents_requested=wanted)
+    assert (waiting.questions, waiting.next_at) == ([], at("2026-12-08T08:00:00+00:00"))
+    late = clocked("2026-12-08T08:00:00+00:00", WEEK, AFTER, tasks=sent, documents_requested=wanted)
+    assert [one.reason for one in late.questions] == ["AUTHORIZATION:overdue:CORE-documents"]
+    assert late.next_at == at("2026-12-10T08:00:00+00:00"), "a week, and the week in which we owed them"
+
+
+def test_before_it_has_left_no_clock_runs() -> None:
+    """X46."""
+    of, _ = with_authorization(visit(), status="pended")
+    policy = Policy(automatic=POLICY.automatic, requests=(
+        RequestRule(name="ask", test=lambda _: True, request="authorization", clocks=(TWO_DAYS,)),))
+    assert wish(msgspec.structs.replace(of, now=at("2030-01-01T00:00:00+00:00")), policy).questions == []
 
 
 @pytest.mark.parametrize(("status", "services", "expected"), [
