@@ -32,6 +32,9 @@ ACTIVE: Final = frozenset("12345")
 INACTIVE: Final = frozenset("678")
 NOT_COVERED: Final = "I"
 CANNOT_PROCESS: Final = "V"
+#: Not part of a family name (CAQH CORE 258 §4).
+_TITLES: Final = frozenset({
+    "jr", "sr", "i", "ii", "iii", "iv", "v", "rn", "md", "mr", "mrs", "ms", "dr", "phd", "rev", "esq"})
 #: DTP01 of a single benefit or of the plan: begin, end, or both (X33).
 _BEGINS: Final = frozenset({"346", "356"})
 _ENDS: Final = frozenset({"347", "357"})
@@ -170,7 +173,7 @@ def differences(ours: Patient, theirs: Patient) -> Iterator[Difference]:
 def _pairs(ours: Patient, theirs: Patient) -> Iterator[tuple[str, str, str]]:
     name, named = _first(ours.names), _first(theirs.names)
     if name is not None and named is not None:
-        yield "names(0).family", name.family or "", named.family or ""
+        yield "names(0).family", _surname(name.family or ""), _surname(named.family or "")
         yield "names(0).given(0)", _first(name.given) or "", _first(named.given) or ""
     yield "birth_date", _day(ours.birth_date), _day(theirs.birth_date)
     yield "sex", ours.sex or "", theirs.sex or ""
@@ -179,6 +182,13 @@ def _pairs(ours: Patient, theirs: Patient) -> Iterator[tuple[str, str, str]]:
         yield "addresses(0).line(0)", _first(home.line) or "", _first(told.line) or ""
         yield "addresses(0).city", home.city or "", told.city or ""
         yield "addresses(0).postal_code", (home.postal_code or "")[:5], (told.postal_code or "")[:5]
+
+
+def _surname(text: str) -> str:
+    """A family name without the titles and suffixes that payers put beside it (CAQH CORE 258; X18)."""
+    words = text.split()
+    kept = [word for word in words if _plain(word) not in _TITLES]
+    return " ".join(kept) or text
 
 
 def _first(items: Any) -> Any:

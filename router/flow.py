@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from canonical.authorization import Authorization
 from canonical.clock import Clock
 from canonical.coverage import EligibilityCheck
 from canonical.entities import AnyEntity
@@ -83,12 +84,13 @@ class Playbook:
         self._visits = bool(site.workflow)
         self._stirred: set[int] = set()
 
-    def _of_payer(self, case: Case, check: EligibilityCheck) -> Terms:
+    def _of_payer(self, case: Case, question: EligibilityCheck | Authorization) -> Terms:
         """The terms of the payer that a question would go to."""
         if not self._terms:
             return Terms()
-        asked = msgspec.structs.replace(case.event, type="eligibility.requested", entity=check)
-        to = self._rulebook.judge(Facts(asked, check, {})).destinations
+        kind = "eligibility.requested" if isinstance(question, EligibilityCheck) else "authorization.submitted"
+        asked = msgspec.structs.replace(case.event, type=kind, entity=question)
+        to = self._rulebook.judge(Facts(asked, question, {})).destinations
         return next((self._terms[name] for name in to if name in self._terms), Terms())
 
     def touched(self, event: Event, state: AnyEntity) -> tuple[str, ...]:

@@ -223,13 +223,12 @@ class Payer(HttpPartner):
             segments += ["*".join(s) for s in request.all("DMG")][-1:]
             day = request.value("DTP", 3, "291") or f"{datetime.now(UTC):%Y%m%d}"
             segments.append(f"DTP*346*D8*{day[:4]}0101")
-            asked = request.value("EQ", 1) or "30"
+            asked = [eq[1] for eq in request.all("EQ")] or ["30"]
             if kind == "inactive":
-                segments.append(f"EB*{INACTIVE}**{asked}")
+                segments.append(f"EB*{INACTIVE}**{asked[0]}")
             else:
                 segments += [f"EB*{ACTIVE}*IND*30**GOLD PPO", *_BENEFITS]
-                if asked != "30":
-                    segments.append(f"EB*{ACTIVE}*IND*{asked}")
+                segments += [f"EB*{ACTIVE}*IND*{service}" for service in asked if service != "30"]
         return self._writer.answer(request, "HB", _GUIDE_271, [("271", segments)])
 
     def _known_as(self, member: list[str]) -> list[str]:

@@ -147,7 +147,8 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
 
     def terms(self) -> dict[str, Terms]:
         """How payers want to be asked, by destination."""
-        return {name: Terms(search=tuple(tuple(option) for option in partner.search), days_ahead=partner.days_ahead)
+        return {name: Terms(search=tuple(tuple(option) for option in partner.search), own_numbers=partner.own_numbers,
+                            days_ahead=partner.days_ahead)
                 for name, one in self.site.destinations.items() if one.partner
                 for partner in (self.partners[one.partner],)}
 

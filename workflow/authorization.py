@@ -20,6 +20,7 @@ from workflow.facts import (
     business_days_after,
     code_of,
     coverage_of,
+    insured_as,
     micros,
     named,
     patient_of,
@@ -27,7 +28,7 @@ from workflow.facts import (
     service_date,
     services_of,
 )
-from workflow.policy import Clock, RequestRule
+from workflow.policy import Clock, OfPayer, Policy, RequestRule
 from workflow.waits import waits
 
 TYPE: Final = "authorization"
@@ -38,7 +39,7 @@ _WORST: Final = (Status.DENIED, Status.CONTACT_PAYER, Status.PENDED, Status.PART
                  Status.SUBMITTED, Status.REQUIRED)
 
 
-def needed(case: Case) -> Authorization | None:
+def needed(case: Case, terms: OfPayer | None = None) -> Authorization | None:
     """The authorization that the case needs; None where nothing says who insures the patient."""
     coverage = coverage_of(case)
     if coverage is None or not coverage.member_id:
@@ -47,11 +48,13 @@ def needed(case: Case) -> Authorization | None:
                      for place, service in enumerate(services_of(case), 1))
     entity = case.entity
     day = service_date(case)
-    return Authorization(
+    wanted = Authorization(
         status=Status.SUBMITTED, category="HS", action="initial", patient=patient_of(case) or ABSENT,
         coverage=coverage, payer=coverage.payer, requester=provider_of(case), services=services, cause=case.key,
         diagnoses=(entity.diagnoses or ()) if isinstance(entity, Appointment | Referral) else (),
         valid=Period(start=day, end=day) if day else ABSENT)
+    own = terms is not None and terms(case, wanted).own_numbers
+    return msgspec.structs.replace(wanted, coverage=insured_as(coverage, own_numbers=own))
 
 
 def request_key(case: Case, wanted: Authorization) -> tuple[str, str]:
@@ -70,9 +73,9 @@ def keys(case: Case, rules: tuple[RequestRule, ...]) -> Iterator[str]:
             yield request_key(case, wanted)[1]
 
 
-def decide(case: Case, rule: RequestRule, wish: Wish) -> None:
+def decide(case: Case, rule: RequestRule, policy: Policy, wish: Wish) -> None:
     """Add what an authorization rule that holds asks for."""
-    wanted = needed(case)
+    wanted = needed(case, policy.terms)
     if wanted is None:
         wish.questions.append(Question(type=TYPE, reason="AUTHORIZATION:no-coverage", playbook="authorization"))
         return

@@ -74,7 +74,7 @@ def decide(case: Case, policy: Policy) -> Wish:
                 if rule.request == eligibility.TYPE:
                     rests_on.update(eligibility.decide(case, rule, policy, wish))
                 else:
-                    authorization.decide(case, rule, wish)
+                    authorization.decide(case, rule, policy, wish)
         eligibility.close(case, frozenset(rests_on), wish)
     if isinstance(entity, EligibilityCheck | Authorization):
         _answer(case, entity, wish)

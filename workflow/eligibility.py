@@ -26,6 +26,7 @@ from workflow.facts import (
     code_of,
     coverage_of,
     day_ends,
+    insured_as,
     micros,
     named,
     over,
@@ -35,7 +36,7 @@ from workflow.facts import (
     provider_of,
     service_date,
 )
-from workflow.policy import Policy, RequestRule
+from workflow.policy import Policy, RequestRule, Terms
 
 TYPE: Final = "eligibility"
 #: Of tasks that are ours to mend: enrolment, configuration, what we send.
@@ -71,17 +72,14 @@ def asked(case: Case, rule: RequestRule) -> EligibilityCheck | None:
         service_date=service_date(case) or ABSENT, cause=case.key)
 
 
-def searches(check: EligibilityCheck, options: tuple[tuple[str, ...], ...]) -> list[EligibilityCheck]:
-    """The question by each way of finding a member that the payer allows and that we know enough for, best first (X21).
-
-    Args:
-        options: what each of them sends of the member: ``member``, ``name``, ``birth_date``, ``sex``, ``group``. None: what
-            the table sends, if the member number is known.
-    """
-    if not options:
-        return [check] if check.coverage and check.coverage.member_id else []
+def searches(check: EligibilityCheck, terms: Terms) -> list[EligibilityCheck]:
+    """The question by each way of finding a member that the payer allows and that we know enough for, best first (X21)."""
+    coverage = insured_as(check.coverage or Coverage(), own_numbers=terms.own_numbers)
+    check = msgspec.structs.replace(check, coverage=coverage)
+    if not terms.search:
+        return [check] if coverage.member_id else []
     found: list[EligibilityCheck] = []
-    for option in options:
+    for option in terms.search:
         one = _narrowed(check, frozenset(option))
         if one is not None and question_of(one) not in {question_of(other) for other in found}:
             found.append(one)
@@ -128,7 +126,7 @@ def keys(case: Case, policy: Policy) -> Iterator[str]:
     """Keys of the checks that the case may have asked for."""
     for rule in policy.requests:
         if rule.request == TYPE and rule.test(case) and (whole := asked(case, rule)) is not None:
-            for check in searches(whole, policy.terms(case, whole).search)[:2]:
+            for check in searches(whole, policy.terms(case, whole))[:2]:
                 for one in (check, _today(check)):
                     yield from (check_key(case, one, attempt)[1] for attempt in range(rule.attempts))
 
@@ -147,9 +145,9 @@ def decide(case: Case, rule: RequestRule, policy: Policy, wish: Wish) -> tuple[s
     if over(case):
         return ()
     whole = asked(case, rule)
-    terms = policy.terms(case, whole) if whole is not None else None
-    options = searches(whole, terms.search) if whole is not None and terms is not None else []
-    if whole is None or terms is None or not options:
+    terms = policy.terms(case, whole) if whole is not None else Terms()
+    options = searches(whole, terms) if whole is not None else []
+    if whole is None or not options:
         wish.questions.append(Question(type=TYPE, reason="ELIGIBILITY:no-coverage", playbook="eligibility"))
         return ()
     day = micros(whole.service_date)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from canonical.coverage import Coverage
 from canonical.model import Appointment, AppointmentStatus, CodeableConcept, Date, Patient, Reference, Service
+from canonical.presence import ABSENT
 from canonical.referral import Referral, ReferralStatus
 from workflow.case import Case
 
@@ -16,6 +19,14 @@ def coverage_of(case: Case) -> Coverage | None:
     known = stated or tuple(one for one in case.related.values() if isinstance(one, Coverage))
     ordered = sorted(known, key=lambda coverage: coverage.order or 99)
     return next((coverage for coverage in ordered if coverage.member_id), ordered[0] if ordered else None)
+
+
+def insured_as(coverage: Coverage, *, own_numbers: bool) -> Coverage:
+    """The coverage as the payer is asked about it: whoever has a number of their own is the subscriber (X20), so nobody
+    else is named. That a message repeats the patient as the insured (IN1-16, *self*) makes them no dependent either."""
+    if own_numbers or coverage.relationship == "self":
+        return msgspec.structs.replace(coverage, subscriber=ABSENT, relationship="self" if coverage.relationship else ABSENT)
+    return coverage
 
 
 def patient_of(case: Case) -> Patient | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from canonical.authorization import Authorization
 from canonical.coverage import EligibilityCheck
 from canonical.document import Extracted, Verdict
 from workflow.case import Case
@@ -35,12 +36,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
     search: tuple[tuple[str, ...], ...] = ()
     """What of the member is sent to find them, best first (X21); none: what the table sends, and no other search."""
+    own_numbers: bool = False
+    """Every insured person has a number of their own (X20)."""
     days_ahead: int = 0
     """How far ahead it answers (X25); 0: as far as one likes."""
 
 
 #: The terms of the payer to which a question of a case goes.
-OfPayer = Callable[[Case, EligibilityCheck], Terms]
+OfPayer = Callable[[Case, EligibilityCheck | Authorization], Terms]
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,6 +50,9 @@ class Partner(Profile, frozen=True, kw_only=True, forbid_unknown_fields=True):
     search: Annotated[tuple[tuple[Sought, ...], ...], _Meta(
         description="By what it finds a member, best first: the first that we know enough for, and the next where nobody or "
                     "several are found (X21). Nothing else of the member is sent")] = ()
+    own_numbers: Annotated[bool, _Meta(
+        description="Every insured person has a member number of their own: the patient is then always asked for as the "
+                    "subscriber (X20)")] = False
     days_ahead: Annotated[int, _Meta(
         ge=0, le=3660, description="How many days ahead it says whether somebody is insured; for later visits it is asked "
                                    "when it is time (X25). 0: as far as one likes")] = 0
