@@ -28,6 +28,7 @@ from bench import peers, site
 from bench.processes import START_SECONDS, BenchError, Engine, helper, load
 from bench.report import VAR, console, emit, machine, table
 from bench.sampling import spy, top
+from store.opening import POSTGRES_PARTITIONS
 from tests import services
 
 FOLDER: Final = VAR / "bench"
@@ -59,7 +60,7 @@ def _forget(broker: str, prefix: str) -> None:
     with pika.BlockingConnection(pika.URLParameters(broker)) as connection:
         channel = connection.channel()
         channel.queue_delete(f"{prefix}.workers")
-        for partition in range(site.PARTITIONS):
+        for partition in range(POSTGRES_PARTITIONS):
             channel.queue_delete(f"{prefix}.partition.{partition}")
         channel.exchange_delete(f"{prefix}.events")
         channel.exchange_delete(f"{prefix}.pressure")
@@ -130,7 +131,7 @@ def await_workers(database: str, workers: int) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         while time.monotonic() < deadline:
             owners = [str(row[0]).rpartition("/")[0] for row in connection.execute("select owner from leases")]
-            if len(owners) == site.PARTITIONS and len(set(owners)) == min(workers, site.PARTITIONS):
+            if len(owners) == POSTGRES_PARTITIONS and len(set(owners)) == min(workers, POSTGRES_PARTITIONS):
                 return
             time.sleep(0.1)
     raise BenchError(f"the workers did not share the partitions within {START_SECONDS:.0f} s")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from bench.report import ROOT
-
-PARTITIONS: Final = 16
 
 _SITE = """\
 site: bench
@@ -39,7 +36,6 @@ destinations:
 routes:
   - {{route: everything, to: [downstream, erp]}}
 broker: {{prefix: {prefix}}}
-partitions: {partitions}
 translators: {translators}
 """
 
@@ -49,5 +45,4 @@ def write(folder: Path, *, port: int, mllp: int, http: int, prefix: str, session
     """Write ``site.yaml`` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "site.yaml").write_text(_SITE.format(mappings=ROOT / "mappings", port=port, mllp=mllp, http=http,
-                                                   prefix=prefix, sessions=sessions, partitions=PARTITIONS,
-                                                   translators=translators))
+                                                   prefix=prefix, sessions=sessions, translators=translators))

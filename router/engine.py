@@ -113,18 +113,18 @@ class Engine:
         gatekeepers = {
             name: Gatekeeper(name, destination, senders[name], ledger, bureau, clock, chance.random,
                              (respond or self._answer) if destination.responses else None, finish,
-                             Refusals(ledger, broker.ring, clock, site.partitions), (downtime or {}).get(name))
+                             Refusals(ledger, broker.ring, clock, ledger.partitions), (downtime or {}).get(name))
             for name, destination in site.destinations.items()} if role.works else {}
         self._pressure = Pressure(lambda: max((one.due for one in gatekeepers.values()), default=0),
                                   lambda: len(self.worker.held), broker)
-        self.door = Door(ledger, site.channels, site.partitions, MessageIds(clock, chance.getrandbits(24)),
+        self.door = Door(ledger, site.channels, ledger.partitions, MessageIds(clock, chance.getrandbits(24)),
                          broker.ring, self._pressure)
         self._answers = Answers(self.door, site, peeking or {}, hearing or {})
         panel = Panel([(scorers[name], entry.deadline_ms / 1000, entry.answer, entry.events)
                        for name, entry in site.scorers.items()], clock)
         rulebook = Rulebook(site, revision)
         self.worker = Worker(owner, ledger, broker, self._outbox, gatekeepers, bureau, rulebook,
-                             Playbook(site, rulebook, terms or {}), panel, site.destinations, clock, site.partitions,
+                             Playbook(site, rulebook, terms or {}), panel, site.destinations, clock, ledger.partitions,
                              lease_s=lease_s, sweep_s=sweep_s, taken=self._pressure.taken)
         self._receivers: dict[str, Receiver] = {}
         self._tasks: list[asyncio.Task[None]] = []

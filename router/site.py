@@ -236,7 +236,8 @@ class Site(_Part, frozen=True, kw_only=True):
     scorers: dict[str, ScorerEntry] = {}
     mappings: Annotated[str, _Meta(description="Folder of the tables, relative to this file.")] = "../mappings"
     partitions: Annotated[int, _Meta(
-        ge=1, le=1024, description="Fixed once the ledger holds messages.")] = 16
+        ge=0, le=1024, description="Fixed when the ledger is made. 0: as the ledger was made; a new one of SQLite has 4, "
+                                   "of PostgreSQL 16.")] = 0
     translators: Annotated[int, _Meta(
         ge=0, le=64, description="Processes that translate beside the engine's own; 0: it does so itself.")] = 0
     metrics_port: Annotated[int, _Meta(

@@ -332,3 +332,6 @@ class Numbers(Protocol):
 
 class Ledger(Intake, Work, Lookup, Desk, Keeper, Numbers, Protocol):
     """All of it. Callers take the part they need."""
+
+    partitions: int
+    """Over how many of them lanes are spread; known once it has started."""

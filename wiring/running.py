@@ -39,7 +39,7 @@ BROKER_VARIABLE: Final = "DRAGOMAN_BROKER"
 GRACE_S: Final = 10.0
 
 
-def broker_of(assembly: Assembly, owner: str, environment: Mapping[str, str]) -> Broker:
+def broker_of(prefix: str, partitions: int, owner: str, environment: Mapping[str, str]) -> Broker:
     """RabbitMQ where the variable names one, else doorbells within the process.
 
     Raises:
@@ -52,8 +52,7 @@ def broker_of(assembly: Assembly, owner: str, environment: Mapping[str, str]) ->
         raise Rejection(finding(BROKER, row=BROKER_VARIABLE, detail="not an AMQP address"))
     from router.broker_rabbitmq import RabbitBroker  # pika is only needed where there is a broker
 
-    site = assembly.site
-    return RabbitBroker(url, prefix=site.broker.prefix, partitions=site.partitions, owner=owner)
+    return RabbitBroker(url, prefix=prefix, partitions=partitions, owner=owner)
 
 
 def check_role(role: Role, environment: Mapping[str, str]) -> None:
@@ -76,13 +75,13 @@ async def running(assembly: Assembly, role: Role, environment: Mapping[str, str]
     """
     check_role(role, environment)
     owner = f"{socket.gethostname()}:{os.getpid()}"
-    broker = broker_of(assembly, owner, environment)
     url = database.address(assembly.folder, environment)
     database.prepare(url)
     async with AsyncExitStack() as stack:
         ledger: Ledger = await database.start(url, partitions=assembly.site.partitions,
                                               outbox=BROKER_VARIABLE in environment)
         stack.push_async_callback(ledger.stop)
+        broker = broker_of(assembly.site.broker.prefix, ledger.partitions, owner, environment)
         # Messages are marked with the tables that read them, decisions with tables and rules together.
         await ledger.keep_revision(assembly.library.revision, assembly.library.files)
         await ledger.keep_revision(assembly.revision, assembly.files)

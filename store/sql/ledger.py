@@ -61,14 +61,16 @@ class SqlLedger(SqlTasks):
         driver: the database.
         address: the same database as SQLAlchemy takes it, for migrations.
         name: unique among all processes that write to this database.
-        partitions: how many partitions lanes are spread over; must be what the database was made with.
+        partitions: how many partitions lanes are spread over.
+        fixed: True where a database that was made with another number must be refused, False where its own will do.
         outbox: False where no subscriber takes events: they count as published at once.
         linger_s: while several operations come at a time, wait this long for more of them before a commit.
     """
 
-    def __init__(self, driver: Driver, address: URL, *, name: str, partitions: int = 16, outbox: bool = True,
-                 linger_s: float = 0.001) -> None:
+    def __init__(self, driver: Driver, address: URL, *, name: str, partitions: int = 16, fixed: bool = True,
+                 outbox: bool = True, linger_s: float = 0.001) -> None:
         self.partitions = partitions
+        self._fixed = fixed
         self._driver, self._address, self._outbox = driver, address, outbox
         self._is = Statements(driver.shapes)
         self._keys = driver.shapes.keys
@@ -87,10 +89,11 @@ class SqlLedger(SqlTasks):
         try:
             await self._driver.open()
             made_with = int(await self._setting("partitions", str(self.partitions)))
-            if made_with != self.partitions:
+            if made_with != self.partitions and self._fixed:
                 raise LedgerUnavailable(
                     f"the ledger was made with {made_with} partitions and is opened with {self.partitions}: "
                     "the number cannot change, because the place of every message depends on it")
+            self.partitions = self._writer.partitions = made_with
             await self._writer.start()
         except Broken as error:
             await self._driver.close()

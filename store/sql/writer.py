@@ -50,7 +50,7 @@ class Writer:
 
     def __init__(self, driver: Driver, statements: Statements, mint: ReceiptMint, partitions: int, *,
                  name: str, linger_s: float) -> None:
-        self._driver, self._is, self._mint, self._partitions = driver, statements, mint, partitions
+        self._driver, self._is, self._mint, self.partitions = driver, statements, mint, partitions
         self._name, self._linger_s = name, linger_s
         self._queue: deque[Operation[Any]] = deque()
         self._acks: dict[str, tuple[str, str, str]] = {}
@@ -179,7 +179,7 @@ class Writer:
         raise Broken("the database is too contended to commit")
 
     async def _transact(self, operations: Sequence[Operation[Any]], acks: Sequence[Any]) -> None:
-        batch = Batch(self._is, self._mint, self._partitions, operations, acks)
+        batch = Batch(self._is, self._mint, self.partitions, operations, acks)
         self._number += 1
         try:
             tx = await self._driver.begin()

@@ -25,7 +25,7 @@ from router.scoring import Scorer
 from router.site import Channel, Destination, Route, Site
 from router.translate import Translation
 from store.ledger import Ledger
-from store.memory import MemoryLedger
+from store.opening import open_ledger
 from store.records import Delivery, Message
 
 BROKEN = declare("test.broken", Severity.FATAL, "The message is broken on purpose.", "Mend the test.")
@@ -173,7 +173,8 @@ class World:
                  broker: Broker | None = None, scorers: Mapping[str, Scorer] | None = None,
                  peers: Mapping[str, Peer] | None = None, owner: str = "test") -> None:
         self.site = config or site()
-        self.ledger: Ledger = ledger or MemoryLedger(partitions=self.site.partitions, outbox=False)
+        self.ledger: Ledger = ledger or open_ledger("memory:", partitions=self.site.partitions,
+                                                        outbox=False)
         self.translator = self._translator()
         self.clock = TestClock()
         self.peers = dict(peers or {name: Peer() for name in self.site.destinations})

@@ -20,6 +20,7 @@ OFTEN = 300
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "EVERY", OFTEN)
+    monkeypatch.setattr(checkpoints, "LONG", 1_000)
 
 
 async def crowd(url: str, rounds: int) -> list[str]:

@@ -16,6 +16,7 @@ import pytest
 from canonical.receipt import Verdict
 from store.ledger import LeaseLost, LedgerUnavailable
 from store.opening import open_ledger
+from store.partition import partition_of
 from store.records import AckOutcome, DeliveryState, MessageQuery
 from tests.store.messages import LANE, NOW, accepted, audit, lease, message, processed, settlement
 
@@ -103,6 +104,31 @@ async def test_another_number_of_partitions_is_refused(database: str) -> None:
         await open_ledger(database, partitions=16).start()
 
 
+async def test_who_says_no_number_takes_that_of_the_ledger(database: str) -> None:
+    """A ledger that an earlier version made with 16 goes on with them, and what waits in it is found."""
+    first = open_ledger(database, partitions=16)
+    await first.start()
+    lanes = [f"patient:A|{n}" for n in range(40)]
+    for n, lane in enumerate(lanes):
+        await first.append(message(n, lane))
+    await first.stop()
+    again = open_ledger(database)
+    await again.start()
+    assert again.partitions == 16
+    await again.append(message(100, lanes[0]))
+    found = [m for partition in range(16) for m in await again.received(partition, 0, 100)]
+    assert sorted(m.id for m in found) == sorted([*(f"m{n:04}" for n in range(40)), "m0100"])
+    assert all(m.partition == partition_of(m.lanes[0], 16) for m in found)
+    await again.stop()
+
+
+async def test_a_new_ledger_has_the_partitions_that_suit_its_kind(database: str) -> None:
+    ledger = open_ledger(database)
+    await ledger.start()
+    assert ledger.partitions == (4 if database.startswith("sqlite") else 16)
+    await ledger.stop()
+
+
 async def test_a_missing_folder_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(LedgerUnavailable, match="unable to open database file"):
         await open_ledger(f"sqlite:///{tmp_path / 'missing' / 'ledger.sqlite3'}").start()
@@ -159,6 +185,7 @@ async def test_an_edited_audit_trail_is_found(sqlite: str) -> None:
 LOAD = """
 import asyncio, os, sys
 from store.opening import open_ledger
+from store.partition import partition_of
 from tests.store.messages import message
 
 async def main():

@@ -137,14 +137,14 @@ class Clinic(World):
             before = -1
             while True:
                 await self.settled(timeout)
-                due = [look for partition in range(self.site.partitions)
+                due = [look for partition in range(self.ledger.partitions)
                        for look in await self.ledger.due_looks(partition, self.clock.now(), 10)]
                 # What was under way between the two questions has left a message or a look behind it.
                 count = sum((await self.ledger.counts())["messages"].values())
                 if not due and count == before:
                     return
                 before = -1 if due else count
-                self.broker.ring(range(self.site.partitions))
+                self.broker.ring(range(self.ledger.partitions))
                 await asyncio.sleep(0.005)
 
     async def passes(self, seconds: float) -> None:
@@ -154,7 +154,7 @@ class Clinic(World):
         await asyncio.sleep(0.1)
         self.clock.skew += int(seconds * 1_000_000)
         for _ in range(60):
-            self.broker.ring(range(self.site.partitions))
+            self.broker.ring(range(self.ledger.partitions))
             await asyncio.sleep(0.01)
 
     async def later(self, seconds: float) -> None:
