@@ -47,16 +47,20 @@ class WiredHouse:
         """Tables and codecs, without an engine."""
         from router.site import table_for
         from wiring.assembly import assemble, codecs
+        from wiring.partners import Profiles
         from wiring.translator import overlay
 
         assembly = assemble(config, compiled=False)
         families = codecs()
-        destinations = {name: Target(partial(table_for, one.mapping), one.site, one.context)
-                        for name, one in assembly.site.destinations.items()}
+        profiles = Profiles(assembly.library.partners)
+        destinations = {name: Target(partial(table_for, one.mapping), one.site, {
+            **(profiles.values(one.partner) if one.partner else {}), **one.context})
+            for name, one in assembly.site.destinations.items()}
         return Workbench(assembly.library, config / assembly.site.mappings,
                          lambda site: overlay(assembly.library, site),
                          lambda family, raw: families[family].decode(raw),
-                         lambda family, wire: families[family].encode(wire), destinations, assembly.known)
+                         lambda family, wire: families[family].encode(wire), destinations, assembly.known,
+                         profiles)
 
     def desk(self, config: Path) -> AbstractAsyncContextManager[Ledger]:
         """The ledger; the tables are not even read."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Mapping as Mapping_
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import UNSET
@@ -33,7 +34,7 @@ NOT_A_CASE = declare("case.incomplete", Severity.FATAL, "the case tests nothing"
                      "it needs in (with expect, error, events, unread or roundtrip) or from (with out, error or findings)")
 
 _SUFFIX: Final = ".tests.yaml"
-_KEYS: Final = ("name", "site", "mapping", "in", "event", "events", "subject", "patient", "expect", "findings",
+_KEYS: Final = ("name", "site", "partner", "mapping", "in", "event", "events", "subject", "patient", "expect", "findings",
                 "unread", "error", "roundtrip", "known", "from", "context", "out", "note")
 _FROM: Final = ("event", "entity", "occurred_at", "subject_key", "patient_key", "message_id")
 _NOW: Final = "2026-01-01T00:00:00+00:00"
@@ -84,13 +85,31 @@ def files(folder: Path) -> list[Path]:
     return sorted(folder.rglob(f"*{_SUFFIX}"))
 
 
-def run_folder(library: Library, folder: Path) -> list[Suite]:
+class Partners(Protocol):
+    """The trading partners of a folder."""
+
+    def values(self, name: str) -> Mapping_[str, str]:
+        """What tables write with ``$NAME`` for this partner. Raises Rejection where there is none, or it is faulty."""
+
+    def finished(self, name: str, wire: Any) -> Any:
+        """What is sent to this partner: a written message in its letters, complete but for its number.
+
+        Raises:
+            Rejection: the partner would refuse it, or it cannot be said in its letters.
+        """
+
+
+def run_folder(library: Library, folder: Path, partners: Partners | None = None) -> list[Suite]:
     """Run all cases of a mappings folder."""
-    return [run_file(library, folder, path) for path in files(folder)]
+    return [run_file(library, folder, path, partners) for path in files(folder)]
 
 
-def run_file(library: Library, folder: Path, path: Path) -> Suite:
-    """Run the cases of one file. Never raises for what is in it."""
+def run_file(library: Library, folder: Path, path: Path, partners: Partners | None = None) -> Suite:
+    """Run the cases of one file. Never raises for what is in it.
+
+    Args:
+        partners: for cases that name one.
+    """
     name = path.relative_to(folder).as_posix()
     try:
         top = document.mapping(document.parse(path.read_bytes(), name), Mark(name, 1, 1), "a file of cases")
@@ -103,7 +122,7 @@ def run_file(library: Library, folder: Path, path: Path) -> Suite:
         return Suite(name, (), rejection.findings)
     given = top.get("mapping")
     table = given.text if isinstance(given, Scalar) else name.removesuffix(_SUFFIX)
-    return Suite(name, tuple(_Case(library, folder, table, case).run() for case in cases))
+    return Suite(name, tuple(_Case(library, folder, table, case, partners).run() for case in cases))
 
 
 def _checked(node: Node) -> document.Mapping:
@@ -114,12 +133,15 @@ def _checked(node: Node) -> document.Mapping:
     if not ("in" in case.entries and tested & case.entries.keys()) and not (
             "from" in case.entries and written & case.entries.keys()):
         raise document.fail(NOT_A_CASE, case.mark)
+    if "partner" in case.entries and "from" not in case.entries:
+        raise document.fail(NOT_A_CASE, case.entries["partner"].key.mark, "a partner is for what is written: from")
     return case
 
 
 class _Case:
-    def __init__(self, library: Library, folder: Path, table: str, case: document.Mapping) -> None:
-        self._library, self._folder, self._case = library, folder, case
+    def __init__(self, library: Library, folder: Path, table: str, case: document.Mapping,
+                 partners: Partners | None) -> None:
+        self._library, self._folder, self._case, self._partners = library, folder, case, partners
         self._table = self._text("mapping") or table
         self._mismatches: list[Mismatch] = []
 
@@ -261,8 +283,14 @@ class _Case:
         document.known_keys(source, _FROM, "from")
         context = self._case.get("context")
         values = document.plain(document.mapping(context, context.mark, "context")) if context is not None else {}
+        partner = self._text("partner")
+        if partner and self._partners is not None:
+            values = {**self._partners.values(partner), **values}
         writing = mapping.write(_event(source), WriteContext(identity=values.pop("identity", "CASE"),
                                                              now=values.pop("now", _NOW), values=values))
+        wire = writing.wire
+        if partner and self._partners is not None and wire is not None and not writing.fatal:
+            wire = self._partners.finished(partner, wire)
         if "error" in self._case.entries:
             if not self._expected_error(writing.findings):
                 self._wrong(self._case.entries["error"].value, "error", document.plain(
@@ -275,10 +303,10 @@ class _Case:
             self._wrong(node or self._case, "findings", words or "none of warning or worse",
                         [str(each) for each in writing.findings])
         out = self._case.get("out")
-        if out is None or writing.wire is None:
+        if out is None or wire is None:
             return
         shape = mapping.shape
-        root = mapping.format.root(writing.wire, mapping.structure)
+        root = mapping.format.root(wire, mapping.structure)
         for path, entry in document.mapping(out, out.mark, "out").entries.items():
             try:
                 resolved = shape.path(path)

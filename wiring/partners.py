@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 
-from canonical.findings import Finding, Rejection
+from canonical.findings import Finding, Rejection, finding
 from canonical.phi import Phi
 from connectors.base import Dispatch, Unavailable
-from connectors.x12.partner import Partner, numbered
+from connectors.x12.edi import Message
+from connectors.x12.partner import Partner, addressed, numbered
 from mapper import document
 from mapper.document import Mark, Node
 from router.site import Site, tables_of
 from store.ledger import LedgerUnavailable, Numbers
 from wiring.codes import NO_PARTNER
+
+#: The time that stands in messages of cases: that of their events.
+_MOMENT: Final = 1_767_225_600_000_000
 
 
 def partners(nodes: Mapping[str, Node]) -> dict[str, Partner]:
@@ -33,6 +38,27 @@ def partners(nodes: Mapping[str, Node]) -> dict[str, Partner]:
     if problems:
         raise Rejection(*problems)
     return made
+
+
+class Profiles:
+    """Partners for the cases beside the tables (`mapper.cases.Partners`): what is tested is what would be sent."""
+
+    def __init__(self, nodes: Mapping[str, Node]) -> None:
+        self._nodes = nodes
+
+    def values(self, name: str) -> Mapping[str, str]:
+        """See `mapper.cases.Partners`."""
+        return self._of(name).context()
+
+    def finished(self, name: str, wire: Any) -> Any:
+        """See `mapper.cases.Partners`."""
+        return addressed(wire, self._of(name), _MOMENT) if isinstance(wire, Message) else wire
+
+    def _of(self, name: str) -> Partner:
+        if name not in self._nodes:
+            raise Rejection(finding(NO_PARTNER, detail=f"there is no partner {name}",
+                                    hint=document.did_you_mean(name, self._nodes)))
+        return document.to_struct(self._nodes[name], Partner)
 
 
 def unfit(site: Site, marks: Mapping[str, Mark], known: Mapping[str, Node]) -> list[Finding]:

@@ -58,7 +58,7 @@ def register(app: typer.Typer, house: House) -> None:
         output = Output(as_json)
         running = track(files, "testing", console=output.errors, transient=True,
                         disable=not output.errors.is_terminal)
-        view = views.tested([cases.run_file(bench.library, bench.folder, path) for path in running])
+        view = views.tested([cases.run_file(bench.library, bench.folder, path, bench.partners) for path in running])
         output.show(view, screens.tested)
         finish(OK if view.ok else PROBLEMS)
 

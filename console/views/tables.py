@@ -14,7 +14,7 @@ from canonical.phi import MASK
 from console.views.findings import FindingView, finding_views
 from console.views.journey import LineageRow
 from console.views.leaves import value_at
-from mapper.cases import Suite
+from mapper.cases import Partners, Suite
 from mapper.extract.known import Known
 from mapper.mapping import Trace
 from mapper.recorder import Lineage
@@ -36,6 +36,8 @@ class Workbench(msgspec.Struct, frozen=True):
     """Destinations of the site, by name."""
     known: Known = Known()
     """What the site checks values on pages against."""
+    partners: Partners | None = None
+    """For cases that name one."""
 
 
 class Target(msgspec.Struct, frozen=True):

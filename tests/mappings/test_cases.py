@@ -6,8 +6,9 @@ import pytest
 
 from mapper import cases
 from tests.mappings import tables
+from wiring.partners import Profiles
 
-SUITES = cases.run_folder(tables.library(), tables.MAPPINGS)
+SUITES = cases.run_folder(tables.library(), tables.MAPPINGS, Profiles(tables.library().partners))
 RESULTS = [(suite.file, result) for suite in SUITES for result in suite.results]
 
 
