@@ -1,6 +1,6 @@
 """SQLite's log copied back into the database while the engine goes on.
 
-A checkpoint copies megabytes and syncs the database file: on the event loop that was a stall of 50 to 150 ms every
+A checkpoint copies megabytes and syncs the database file: on the event loop everything waited for it, about once a
 second under load. Here a thread does it, on a connection of its own, while commits go on. Where they pause, the log
 begins anew by itself. Where they never do, it grows; once it is long, one more pass is made between two transactions,
 over the little that came during the one before, and the next commit writes the log from its beginning again.
