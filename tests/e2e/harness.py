@@ -111,7 +111,7 @@ async def engine(stage: Stage, *arguments: str,
 @asynccontextmanager
 async def ledger(stage: Stage, url: str = "") -> AsyncIterator[Ledger]:
     """The ledger of a stage, beside the engine."""
-    async with database.existing(stage.config, url or database.address(stage.config, {}), partitions=16,
+    async with database.existing(stage.config, url or database.address(stage.config, {}), partitions=0,
                                  outbox=False) as opened:
         yield opened
 
