@@ -182,6 +182,10 @@ async def test_a_corrected_registration_asks_anew(tmp_path: Path) -> None:
         await site.task("ELIGIBILITY:not-found")
         await site.tell(insured(1).replace(b"B-1|", b"B-9|").replace(b"|W1\r", b"|W2\r").replace(
             b"20260310120000", b"20260312120000"))
+
+        async def asked_twice() -> bool:
+            return len(asked(payer)) == 2
+        await site.until(asked_twice)
         await site.until(site.nothing_to_do)
         assert [one.value("NM1", 9, "IL") for one in asked(payer)] == ["W1", "W2"]
 
